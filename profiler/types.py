@@ -1,0 +1,475 @@
+"""Structs that cross a process or file boundary. Frozen; times in ns, sizes in bytes."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+
+class ModelKind(enum.StrEnum):
+    """What a model file is, told without unpickling it."""
+
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
+    TORCH_EXPORT = "torch-export"
+    PICKLED_MODULE = "pickled-module"
+
+
+class EngineKind(enum.StrEnum):
+    """An engine, in the spelling of `--lane NAME=ENGINE`."""
+
+    ORT = "ort"
+    TORCH_EAGER = "torch-eager"
+
+
+class RoundKind(enum.StrEnum):
+    WARMUP = "warmup"
+    TIMED = "timed"
+    TRACED = "traced"
+
+
+class Phase(enum.StrEnum):
+    """Where a run stands."""
+
+    CONVERTING = "converting"
+    LOADING = "loading"
+    WARMING_UP = "warming up"
+    MEASURING = "measuring"
+    FINISHED = "finished"
+
+
+class Fill(enum.StrEnum):
+    """How an input's values are made."""
+
+    NORMAL = "normal"
+    UNIFORM = "uniform"
+    INTEGERS = "integers"
+    ONES = "ones"
+    ZEROS = "zeros"
+    FILE = "file"
+
+
+class Verdict(enum.StrEnum):
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    UNRESOLVED = "unresolved"
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all structs here: immutable, built by keyword."""
+
+
+# --- model and inputs -----------------------------------------------------------------------
+
+
+class ModelSource(Struct):
+    """A model file. `derived_from` is the sha256 of the file that it was converted from."""
+
+    path: str
+    kind: ModelKind
+    sha256: str
+    size_bytes: int
+    opset: int | None = None
+    producer: str = ""
+    derived_from: str | None = None
+
+
+class InputSpec(Struct):
+    """One model input and how to fill it.
+
+    `shape` is concrete. `symbols` has one entry a dimension: the dynamic dimension's name, or None
+    where the model fixes it; equal names are one dimension. `dtype` is NumPy's name ("float32",
+    "int64", "bool"; also "bfloat16"). `low`/`high`: bounds of INTEGERS (high exclusive, at most
+    the vocabulary) and UNIFORM. `path` is the file of `Fill.FILE`. `optional`: may be left out.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    symbols: tuple[str | None, ...] = ()
+    fill: Fill = Fill.NORMAL
+    low: float = 0.0
+    high: float = 1.0
+    path: str | None = None
+    seed: int = 0
+
+
+class TensorSpec(Struct):
+    """An output, as far as the file tells: dims are ints, or names of dynamic dimensions."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class ModelInfo(Struct):
+    """What an inspection process found out about a model file."""
+
+    source: ModelSource
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameter_count: int = 0
+    weights_bytes: int = 0
+    node_count: int = 0
+    op_counts: dict[str, int] = {}
+    missing_torch_ops: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# --- plan -----------------------------------------------------------------------------------
+
+
+class EngineSpec(Struct):
+    """One lane: an engine in one configuration. `model` overrides the plan's model file."""
+
+    label: str
+    engine: EngineKind
+    device: str = "cpu"
+    options: dict[str, str | int | float | bool] = {}
+    model: ModelSource | None = None
+
+
+class WarmupRule(Struct):
+    """Warm up for at least `min_calls`, until the last four medians agree, or a cap."""
+
+    min_calls: int = 8
+    max_calls: int = 200
+    time_limit_s: float = 15.0
+    settle_tolerance: float = 0.05
+
+
+class StoppingRule(Struct):
+    """Stop when each pair's interval is narrower than `target_width` of the ratio, or at the limit."""
+
+    target_width: float = 0.02
+    time_limit_s: float = 60.0
+    min_rounds: int = 10
+    max_rounds: int = 10_000
+
+
+class RunPlan(Struct):
+    """Everything that a run needs, enough to repeat it."""
+
+    model: ModelSource
+    inputs: tuple[InputSpec, ...]
+    engines: tuple[EngineSpec, ...]
+    baseline: str
+    warmup: WarmupRule = WarmupRule()
+    stopping: StoppingRule = StoppingRule()
+    turn_ns: int = 100_000_000
+    traced_share: float = 0.2
+    traced_iterations: int = 3
+    seed: int = 0
+
+
+# --- events: what a run tells, in the order it happens ---------------------------------------
+
+
+class Event(Struct, tag=True):
+    """Base of the events. `time_ns` is wall-clock `time.time_ns()` at the sender."""
+
+    time_ns: int
+
+
+class RunStarted(Event):
+    plan: RunPlan
+    environment: dict[str, str]
+    dualscope_version: str
+
+
+class Progress(Event):
+    """`fraction` is 0..1, or None while unknown. `round` counts the timed rounds so far."""
+
+    phase: Phase
+    detail: str = ""
+    fraction: float | None = None
+    round: int = 0
+    interval_width: float | None = None
+    time_left_s: float | None = None
+
+
+class ModelConverted(Event):
+    """The model's other form, as used by the lanes named."""
+
+    model: ModelSource
+    labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class EngineReady(Event):
+    """A lane loaded its model. `graph_note` says what runs ("imported from ONNX", ...)."""
+
+    label: str
+    pid: int
+    load_time_ns: int
+    first_iteration_ns: int
+    engine_version: str
+    graph_note: str = ""
+    baseline_rss_bytes: int = 0
+    rss_bytes: int = 0
+    weights_bytes: int = 0
+    output_names: tuple[str, ...] = ()
+
+
+class Round(Event):
+    """One block of iterations of one lane.
+
+    `started_ns` is `time.perf_counter_ns()` of the machine's monotonic clock, shared by processes.
+    `foreign_cpu_share`: CPU time that other processes took in the round, over what the machine has.
+    """
+
+    label: str
+    index: int
+    kind: RoundKind
+    started_ns: int
+    latencies_ns: tuple[int, ...]
+    foreign_cpu_share: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+class OpTiming(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One operator call in a traced round.
+
+    `source_nodes` are the graph nodes it covers, each named by its first output's value name.
+    `start_ns` counts from the start of the iteration. `scope` is the module path, where known.
+    """
+
+    name: str
+    op_type: str
+    start_ns: int
+    duration_ns: int
+    source_nodes: tuple[str, ...] = ()
+    device: str = "cpu"
+    scope: str = ""
+    iteration: int = 0
+    thread: int = 0
+    shapes: str = ""
+    provider: str = ""
+
+
+class OpTimings(Event):
+    """The operators of one traced round. `traced_latencies_ns`: latency of each traced iteration."""
+
+    label: str
+    round: int
+    iterations: int
+    traced_latencies_ns: tuple[int, ...]
+    ops: tuple[OpTiming, ...]
+
+
+class OutputDifference(Struct):
+    """How far a candidate's output is from the baseline's on the same inputs."""
+
+    name: str
+    max_abs: float
+    max_rel: float
+    cosine: float
+    argmax_agreement: float | None
+    nan_count: int
+    inf_count: int
+    within_tolerance: bool
+    note: str = ""
+
+
+class OutputsCompared(Event):
+    baseline: str
+    candidate: str
+    rtol: float
+    atol: float
+    agree: bool
+    differences: tuple[OutputDifference, ...]
+
+
+class GpuSample(Struct):
+    """One GPU's NVML readings; None where the GPU doesn't support the field."""
+
+    index: int
+    name: str
+    gpu_utilization_pct: float | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_mw: int | None = None
+    temperature_c: int | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    lost: bool = False
+
+
+class TelemetrySample(Event):
+    cpu_pct: float
+    memory_used_bytes: int
+    memory_total_bytes: int
+    cpu_freq_mhz: float | None = None
+    gpus: tuple[GpuSample, ...] = ()
+
+
+class LogLine(Event):
+    """One line of an engine's stdout or stderr, or of our own log (`label` is then empty)."""
+
+    label: str
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class EngineFailed(Event):
+    """A lane that failed; the others go on. `log_tail` holds its last lines of output."""
+
+    label: str
+    phase: Phase
+    message: str
+    hint: str = ""
+    log_tail: tuple[str, ...] = ()
+
+
+class RunFinished(Event):
+    """`reason`: "precision", "time limit", "stopped", "all lanes failed", "failed"."""
+
+    reason: str
+    message: str = ""
+
+
+AnyEvent = (
+    RunStarted
+    | Progress
+    | ModelConverted
+    | EngineReady
+    | Round
+    | OpTimings
+    | OutputsCompared
+    | TelemetrySample
+    | LogLine
+    | EngineFailed
+    | RunFinished
+)
+
+
+# --- commands and replies between supervisor and engine process -----------------------------
+
+
+class Command(Struct, tag=True):
+    """Base of what the supervisor tells an engine process."""
+
+
+class Load(Command):
+    spec: EngineSpec
+    model: ModelSource
+    inputs: tuple[InputSpec, ...]
+    work_dir: str
+
+
+class Infer(Command):
+    """Run `iterations` calls and answer with one `Latencies`."""
+
+    iterations: int
+
+
+class Trace(Command):
+    """Run `iterations` profiled calls and answer with one `Traced`."""
+
+    iterations: int
+
+
+class SaveOutputs(Command):
+    """Write the outputs of one call to `path` (.npz, keys `0`, `1`, ... in output order)."""
+
+    path: str
+
+
+class Close(Command):
+    """Leave. Answered by the end of the pipe."""
+
+
+AnyCommand = Load | Infer | Trace | SaveOutputs | Close
+
+
+class Reply(Struct, tag=True):
+    """Base of what an engine process answers."""
+
+
+class Loaded(Reply):
+    load_time_ns: int
+    first_iteration_ns: int
+    engine_version: str
+    graph_note: str = ""
+    baseline_rss_bytes: int = 0
+    rss_bytes: int = 0
+    weights_bytes: int = 0
+    output_names: tuple[str, ...] = ()
+
+
+class Latencies(Reply):
+    started_ns: int
+    latencies_ns: tuple[int, ...]
+    cpu_time_ns: int
+    peak_rss_bytes: int
+
+
+class Traced(Reply):
+    started_ns: int
+    latencies_ns: tuple[int, ...]
+    ops: tuple[OpTiming, ...]
+
+
+class OutputsSaved(Reply):
+    path: str
+
+
+class Failed(Reply):
+    """A ProfilerError or unexpected exception in the child, in words."""
+
+    error: str
+    message: str
+    hint: str = ""
+    details: str = ""
+
+
+AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
+
+
+# --- derived by pure functions, never stored --------------------------------------------------
+
+
+class LatencyStats(Struct):
+    """Of one lane's timed rounds. Latencies in ns; `throughput_per_s` is iterations a second."""
+
+    label: str
+    p50_ns: float
+    p90_ns: float
+    p99_ns: float
+    min_ns: float
+    mean_ns: float
+    stdev_ns: float
+    iterations: int
+    rounds: int
+    throughput_per_s: float
+
+
+class Comparison(Struct):
+    """Speedup = baseline latency / candidate latency, with its 95 % interval [low, high]."""
+
+    baseline: str
+    candidate: str
+    speedup: float
+    low: float
+    high: float
+    verdict: Verdict
+    rounds: int
+
+
+class OperatorRow(Struct):
+    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum."""
+
+    label: str
+    name: str
+    op_type: str
+    calls: int
+    mean_ns: float
+    share: float
+    source_nodes: tuple[str, ...] = ()
+    scope: str = ""
+    shapes: str = ""
+    provider: str = ""
