@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Literal
 
-import msgspec
+from msgspec import Struct
 
 
 class ModelKind(enum.StrEnum):
@@ -58,14 +58,10 @@ class Verdict(enum.StrEnum):
     UNRESOLVED = "unresolved"
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all structs here: immutable, built by keyword."""
-
-
 # --- model and inputs -----------------------------------------------------------------------
 
 
-class ModelSource(Struct):
+class ModelSource(Struct, frozen=True, kw_only=True):
     """A model file. `derived_from` is the sha256 of the file that it was converted from."""
 
     path: str
@@ -77,7 +73,7 @@ class ModelSource(Struct):
     derived_from: str | None = None
 
 
-class InputSpec(Struct):
+class InputSpec(Struct, frozen=True, kw_only=True):
     """One model input and how to fill it.
 
     `shape` is concrete. `symbols` has one entry a dimension: the dynamic dimension's name, or None
@@ -97,7 +93,7 @@ class InputSpec(Struct):
     seed: int = 0
 
 
-class TensorSpec(Struct):
+class TensorSpec(Struct, frozen=True, kw_only=True):
     """An output, as far as the file tells: dims are ints, or names of dynamic dimensions."""
 
     name: str
@@ -105,7 +101,7 @@ class TensorSpec(Struct):
     shape: tuple[int | str, ...]
 
 
-class ModelInfo(Struct):
+class ModelInfo(Struct, frozen=True, kw_only=True):
     """What an inspection process found out about a model file."""
 
     source: ModelSource
@@ -122,7 +118,7 @@ class ModelInfo(Struct):
 # --- plan -----------------------------------------------------------------------------------
 
 
-class EngineSpec(Struct):
+class EngineSpec(Struct, frozen=True, kw_only=True):
     """One lane: an engine in one configuration. `model` overrides the plan's model file."""
 
     label: str
@@ -132,7 +128,7 @@ class EngineSpec(Struct):
     model: ModelSource | None = None
 
 
-class WarmupRule(Struct):
+class WarmupRule(Struct, frozen=True, kw_only=True):
     """Warm up for at least `min_calls`, until the last four medians agree, or a cap."""
 
     min_calls: int = 8
@@ -141,8 +137,8 @@ class WarmupRule(Struct):
     settle_tolerance: float = 0.05
 
 
-class StoppingRule(Struct):
-    """Stop when each pair's interval is narrower than `target_width` of the ratio, or at the limit."""
+class StoppingRule(Struct, frozen=True, kw_only=True):
+    """Stop when each interval is narrower than `target_width` of its ratio, or at the limit."""
 
     target_width: float = 0.02
     time_limit_s: float = 60.0
@@ -150,7 +146,7 @@ class StoppingRule(Struct):
     max_rounds: int = 10_000
 
 
-class RunPlan(Struct):
+class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything that a run needs, enough to repeat it."""
 
     model: ModelSource
@@ -168,19 +164,19 @@ class RunPlan(Struct):
 # --- events: what a run tells, in the order it happens ---------------------------------------
 
 
-class Event(Struct, tag=True):
+class Event(Struct, frozen=True, kw_only=True, tag=True):
     """Base of the events. `time_ns` is wall-clock `time.time_ns()` at the sender."""
 
     time_ns: int
 
 
-class RunStarted(Event):
+class RunStarted(Event, frozen=True, kw_only=True):
     plan: RunPlan
     environment: dict[str, str]
     dualscope_version: str
 
 
-class Progress(Event):
+class Progress(Event, frozen=True, kw_only=True):
     """`fraction` is 0..1, or None while unknown. `round` counts the timed rounds so far."""
 
     phase: Phase
@@ -191,7 +187,7 @@ class Progress(Event):
     time_left_s: float | None = None
 
 
-class ModelConverted(Event):
+class ModelConverted(Event, frozen=True, kw_only=True):
     """The model's other form, as used by the lanes named."""
 
     model: ModelSource
@@ -199,7 +195,7 @@ class ModelConverted(Event):
     notes: tuple[str, ...] = ()
 
 
-class EngineReady(Event):
+class EngineReady(Event, frozen=True, kw_only=True):
     """A lane loaded its model. `graph_note` says what runs ("imported from ONNX", ...)."""
 
     label: str
@@ -214,7 +210,7 @@ class EngineReady(Event):
     output_names: tuple[str, ...] = ()
 
 
-class Round(Event):
+class Round(Event, frozen=True, kw_only=True):
     """One block of iterations of one lane.
 
     `started_ns` is `time.perf_counter_ns()` of the machine's monotonic clock, shared by processes.
@@ -230,7 +226,7 @@ class Round(Event):
     peak_rss_bytes: int = 0
 
 
-class OpTiming(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     """One operator call in a traced round.
 
     `source_nodes` are the graph nodes it covers, each named by its first output's value name.
@@ -250,8 +246,8 @@ class OpTiming(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     provider: str = ""
 
 
-class OpTimings(Event):
-    """The operators of one traced round. `traced_latencies_ns`: latency of each traced iteration."""
+class OpTimings(Event, frozen=True, kw_only=True):
+    """The operators of one traced round; `traced_latencies_ns` has one entry an iteration."""
 
     label: str
     round: int
@@ -260,7 +256,7 @@ class OpTimings(Event):
     ops: tuple[OpTiming, ...]
 
 
-class OutputDifference(Struct):
+class OutputDifference(Struct, frozen=True, kw_only=True):
     """How far a candidate's output is from the baseline's on the same inputs."""
 
     name: str
@@ -274,7 +270,7 @@ class OutputDifference(Struct):
     note: str = ""
 
 
-class OutputsCompared(Event):
+class OutputsCompared(Event, frozen=True, kw_only=True):
     baseline: str
     candidate: str
     rtol: float
@@ -283,7 +279,7 @@ class OutputsCompared(Event):
     differences: tuple[OutputDifference, ...]
 
 
-class GpuSample(Struct):
+class GpuSample(Struct, frozen=True, kw_only=True):
     """One GPU's NVML readings; None where the GPU doesn't support the field."""
 
     index: int
@@ -299,7 +295,7 @@ class GpuSample(Struct):
     lost: bool = False
 
 
-class TelemetrySample(Event):
+class TelemetrySample(Event, frozen=True, kw_only=True):
     cpu_pct: float
     memory_used_bytes: int
     memory_total_bytes: int
@@ -307,7 +303,7 @@ class TelemetrySample(Event):
     gpus: tuple[GpuSample, ...] = ()
 
 
-class LogLine(Event):
+class LogLine(Event, frozen=True, kw_only=True):
     """One line of an engine's stdout or stderr, or of our own log (`label` is then empty)."""
 
     label: str
@@ -315,7 +311,7 @@ class LogLine(Event):
     text: str
 
 
-class EngineFailed(Event):
+class EngineFailed(Event, frozen=True, kw_only=True):
     """A lane that failed; the others go on. `log_tail` holds its last lines of output."""
 
     label: str
@@ -325,7 +321,7 @@ class EngineFailed(Event):
     log_tail: tuple[str, ...] = ()
 
 
-class RunFinished(Event):
+class RunFinished(Event, frozen=True, kw_only=True):
     """`reason`: "precision", "time limit", "stopped", "all lanes failed", "failed"."""
 
     reason: str
@@ -350,47 +346,47 @@ AnyEvent = (
 # --- commands and replies between supervisor and engine process -----------------------------
 
 
-class Command(Struct, tag=True):
+class Command(Struct, frozen=True, kw_only=True, tag=True):
     """Base of what the supervisor tells an engine process."""
 
 
-class Load(Command):
+class Load(Command, frozen=True, kw_only=True):
     spec: EngineSpec
     model: ModelSource
     inputs: tuple[InputSpec, ...]
     work_dir: str
 
 
-class Infer(Command):
+class Infer(Command, frozen=True, kw_only=True):
     """Run `iterations` calls and answer with one `Latencies`."""
 
     iterations: int
 
 
-class Trace(Command):
+class Trace(Command, frozen=True, kw_only=True):
     """Run `iterations` profiled calls and answer with one `Traced`."""
 
     iterations: int
 
 
-class SaveOutputs(Command):
+class SaveOutputs(Command, frozen=True, kw_only=True):
     """Write the outputs of one call to `path` (.npz, keys `0`, `1`, ... in output order)."""
 
     path: str
 
 
-class Close(Command):
+class Close(Command, frozen=True, kw_only=True):
     """Leave. Answered by the end of the pipe."""
 
 
 AnyCommand = Load | Infer | Trace | SaveOutputs | Close
 
 
-class Reply(Struct, tag=True):
+class Reply(Struct, frozen=True, kw_only=True, tag=True):
     """Base of what an engine process answers."""
 
 
-class Loaded(Reply):
+class Loaded(Reply, frozen=True, kw_only=True):
     load_time_ns: int
     first_iteration_ns: int
     engine_version: str
@@ -401,24 +397,24 @@ class Loaded(Reply):
     output_names: tuple[str, ...] = ()
 
 
-class Latencies(Reply):
+class Latencies(Reply, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     cpu_time_ns: int
     peak_rss_bytes: int
 
 
-class Traced(Reply):
+class Traced(Reply, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
 
 
-class OutputsSaved(Reply):
+class OutputsSaved(Reply, frozen=True, kw_only=True):
     path: str
 
 
-class Failed(Reply):
+class Failed(Reply, frozen=True, kw_only=True):
     """A ProfilerError or unexpected exception in the child, in words."""
 
     error: str
@@ -433,7 +429,7 @@ AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
 # --- derived by pure functions, never stored --------------------------------------------------
 
 
-class LatencyStats(Struct):
+class LatencyStats(Struct, frozen=True, kw_only=True):
     """Of one lane's timed rounds. Latencies in ns; `throughput_per_s` is iterations a second."""
 
     label: str
@@ -448,7 +444,7 @@ class LatencyStats(Struct):
     throughput_per_s: float
 
 
-class Comparison(Struct):
+class Comparison(Struct, frozen=True, kw_only=True):
     """Speedup = baseline latency / candidate latency, with its 95 % interval [low, high]."""
 
     baseline: str
@@ -460,7 +456,7 @@ class Comparison(Struct):
     rounds: int
 
 
-class OperatorRow(Struct):
+class OperatorRow(Struct, frozen=True, kw_only=True):
     """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum."""
 
     label: str

@@ -1,0 +1,102 @@
+"""Compare two lanes of a session, and say it in a sentence: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from profiler.stats import median_interval, paired_ratios
+from profiler.types import Comparison, EngineKind, EngineSpec, Round, Verdict
+
+# A whole interval inside of 1 +- this is called "same".
+SAME_WITHIN = 0.02
+# Fewer paired rounds than this never make a verdict.
+MIN_ROUNDS = 6
+
+ENGINE_NAMES = {EngineKind.ORT: "ONNX Runtime", EngineKind.TORCH_EAGER: "PyTorch eager"}
+
+
+def compare_rounds(
+    baseline: str,
+    candidate: str,
+    baseline_rounds: Sequence[Round],
+    candidate_rounds: Sequence[Round],
+    *,
+    seed: int = 0,
+) -> Comparison | None:
+    """Speedup of the candidate over the baseline; None before the first paired round."""
+    ratios = paired_ratios(baseline_rounds, candidate_rounds)
+    if not ratios.size:
+        return None
+    low, high = median_interval(ratios, seed=seed)
+    return Comparison(
+        baseline=baseline,
+        candidate=candidate,
+        speedup=float(np.median(ratios)),
+        low=low,
+        high=high,
+        verdict=judge(low, high, int(ratios.size)),
+        rounds=int(ratios.size),
+    )
+
+
+def judge(low: float, high: float, rounds: int) -> Verdict:
+    """Verdict on the candidate from its speedup's interval."""
+    if rounds < MIN_ROUNDS:
+        return Verdict.UNRESOLVED
+    if low >= 1 - SAME_WITHIN and high <= 1 + SAME_WITHIN:
+        return Verdict.SAME
+    if low > 1:
+        return Verdict.FASTER
+    if high < 1:
+        return Verdict.SLOWER
+    return Verdict.UNRESOLVED
+
+
+def relative_width(comparison: Comparison) -> float:
+    """Width of the interval over the ratio; infinite while there is no interval."""
+    return (comparison.high - comparison.low) / comparison.speedup
+
+
+def lane_name(spec: EngineSpec) -> str:
+    """What a person reads: the label as given; for a default one, engine and device."""
+    device = "CPU" if spec.device == "cpu" else spec.device
+    if spec.label == spec.engine.value:
+        return f"{ENGINE_NAMES[spec.engine]} ({device})"
+    return spec.label
+
+
+def comparison_sentence(comparison: Comparison, baseline_name: str, candidate_name: str) -> str:
+    """One sentence, from the faster lane's point of view."""
+    ratio, low, high = comparison.speedup, comparison.low, comparison.high
+    match comparison.verdict:
+        case Verdict.FASTER:
+            return (
+                f"{candidate_name} is {_times(ratio)} faster than {baseline_name} "
+                f"[{low:.2f}–{high:.2f}]"
+            )
+        case Verdict.SLOWER:
+            return (
+                f"{baseline_name} is {_times(1 / ratio)} faster than {candidate_name} "
+                f"[{1 / high:.2f}–{1 / low:.2f}]"
+            )
+        case Verdict.SAME:
+            return (
+                f"{candidate_name} and {baseline_name} are equally fast: "
+                f"ratio {ratio:.3f} [{low:.3f}–{high:.3f}]"
+            )
+        case Verdict.UNRESOLVED:
+            if comparison.rounds < MIN_ROUNDS:
+                return (
+                    f"Unresolved: only {comparison.rounds} paired rounds of {candidate_name} "
+                    f"and {baseline_name}"
+                )
+            return (
+                f"Unresolved: {candidate_name} against {baseline_name} lies in "
+                f"[{low:.2f}–{high:.2f}]; measure longer or calm the machine"
+            )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}×" if ratio < 10 else f"{ratio:.1f}×"

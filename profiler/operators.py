@@ -1,0 +1,55 @@
+"""Sum traced operators of one lane into rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from profiler.types import OperatorRow, OpTiming, OpTimings
+
+
+@dataclass
+class _Total:
+    first: OpTiming
+    calls: int = 0
+    sum_ns: int = 0
+
+
+@dataclass
+class OperatorTotals:
+    """Grows trace by trace, so that a live table needs no second pass over old traces."""
+
+    iterations: int = 0
+    sum_ns: int = 0
+    _by_operator: dict[tuple[str, str], _Total] = field(default_factory=dict)
+
+    def add(self, trace: OpTimings) -> None:
+        """Take in the operators of one traced round."""
+        self.iterations += trace.iterations
+        for op in trace.ops:
+            key = (op.name, op.op_type)
+            total = self._by_operator.get(key)
+            if total is None:
+                total = self._by_operator[key] = _Total(first=op)
+            total.calls += 1
+            total.sum_ns += op.duration_ns
+            self.sum_ns += op.duration_ns
+
+    def rows(self, label: str) -> list[OperatorRow]:
+        """One row an operator, longest first. `mean_ns` is its time in one iteration."""
+        iterations = max(self.iterations, 1)
+        rows = [
+            OperatorRow(
+                label=label,
+                name=total.first.name,
+                op_type=total.first.op_type,
+                calls=round(total.calls / iterations),
+                mean_ns=total.sum_ns / iterations,
+                share=total.sum_ns / self.sum_ns if self.sum_ns else 0.0,
+                source_nodes=total.first.source_nodes,
+                scope=total.first.scope,
+                shapes=total.first.shapes,
+                provider=total.first.provider,
+            )
+            for total in self._by_operator.values()
+        ]
+        return sorted(rows, key=lambda row: -row.mean_ns)
