@@ -72,3 +72,12 @@ def median_interval(
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(medians, (tail, 100 - tail))
     return (float(low), float(high))
+
+
+def precision_of_one(rounds: Sequence[Round]) -> float:
+    """Width of the interval of a lone lane's median latency, over that median."""
+    medians = np.array(
+        [np.median(r.latencies_ns) for r in rounds if r.kind is RoundKind.TIMED], dtype=np.float64
+    )
+    low, high = median_interval(medians)
+    return (high - low) / float(np.median(medians)) if medians.size else float("inf")

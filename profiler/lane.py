@@ -1,0 +1,111 @@
+"""One lane of a run: its engine process and what the supervisor has to remember about it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from profiler import errors
+from profiler.engine_process import EngineProcess
+from profiler.errors import CancelledError, EngineError
+from profiler.types import (
+    AnyCommand,
+    AnyReply,
+    EngineSpec,
+    Failed,
+    Infer,
+    Latencies,
+    LogLine,
+    ModelSource,
+    WarmupRule,
+)
+
+POLL_S = 0.1
+MAX_CALLS_A_TURN = 10_000
+
+
+class Lane:
+    """An engine process with its latest latency, so that a turn's length can be planned.
+
+    Context manager: the process is reaped on leaving.
+    """
+
+    def __init__(
+        self, spec: EngineSpec, model: ModelSource, work_dir: Path, cancelled: Callable[[], bool]
+    ) -> None:
+        self.spec = spec
+        self.model = model
+        self.work_dir = work_dir
+        self.traces = 0
+        self.can_trace = True
+        self._cancelled = cancelled
+        self._medians_ns: list[float] = []
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self.process = EngineProcess(spec, work_dir)
+
+    @property
+    def label(self) -> str:
+        return self.spec.label
+
+    def request(self, command: AnyCommand, timeout_s: float) -> AnyReply:
+        """Send a command and wait for its reply.
+
+        Raises CancelledError when the person stops the run, EngineError (or the error that the
+        engine process names) when it fails, dies or doesn't answer within `timeout_s`.
+        """
+        self.process.send(command)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            reply = self.process.receive(POLL_S)
+            if isinstance(reply, Failed):
+                raise rebuilt(reply)
+            if reply is not None:
+                return reply
+            if self._cancelled():
+                raise CancelledError("The run was stopped.")
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"{self.label} did not answer within {timeout_s:.0f} s.",
+                    "The model may be too slow here, or the engine hangs.",
+                )
+
+    def infer(self, iterations: int, timeout_s: float) -> Latencies:
+        """Time `iterations` calls; remembers their median."""
+        reply = self.request(Infer(iterations=iterations), timeout_s)
+        if not isinstance(reply, Latencies):
+            raise EngineError(f"{self.label} answered {type(reply).__name__} to a timed turn.")
+        self._medians_ns.append(float(statistics.median(reply.latencies_ns)))
+        return reply
+
+    def expected_ns(self) -> float:
+        """Latency to plan with: the median of the last turn; one second before the first."""
+        return self._medians_ns[-1] if self._medians_ns else 1e9
+
+    def calls_in(self, turn_ns: int) -> int:
+        """Iterations that fit a turn of that length: at least 1."""
+        return max(1, min(MAX_CALLS_A_TURN, int(turn_ns / max(self.expected_ns(), 1.0))))
+
+    def settled(self, rule: WarmupRule) -> bool:
+        """Whether the last four medians lie within the rule's tolerance of each other."""
+        last = self._medians_ns[-4:]
+        return len(last) == 4 and max(last) <= min(last) * (1 + rule.settle_tolerance)
+
+    def log_events(self) -> list[LogLine]:
+        """What the process wrote to stdout and stderr since the last call."""
+        return [
+            LogLine(time_ns=time.time_ns(), label=self.label, level="info", text=line)
+            for line in self.process.log_lines()
+        ]
+
+    def close(self) -> None:
+        self.process.close()
+
+
+def rebuilt(reply: Failed) -> errors.ProfilerError:
+    """The child's error as its own class here; EngineError for anything that isn't ours."""
+    kind = getattr(errors, reply.error, None)
+    if isinstance(kind, type) and issubclass(kind, errors.ProfilerError):
+        return kind(reply.message, reply.hint)
+    return EngineError(reply.message, reply.hint)

@@ -1,0 +1,103 @@
+"""Compare the outputs of two lanes on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiler.types import OutputDifference
+
+# |candidate - baseline| <= atol * scale + rtol * |baseline|, where scale is the baseline's root
+# mean square (at least 1e-6), so that a bound holds for outputs of any magnitude.
+TOLERANCES = {"float16": (1e-2, 1e-2), "bfloat16": (4e-2, 4e-2), "float32": (1e-3, 1e-3)}
+EXACT = (0.0, 0.0)
+DOUBLE = (1e-6, 1e-6)
+
+Array = NDArray[Any]
+
+
+def load_outputs(path: Path) -> list[Array]:
+    """Arrays of a file written by an engine, in output order; no pickles are read."""
+    with np.load(path, allow_pickle=False) as archive:
+        return [archive[str(i)] for i in range(len(archive.files))]
+
+
+def tolerance(baseline: Array, candidate: Array) -> tuple[float, float]:
+    """(rtol, atol) by the less precise of the two dtypes."""
+    names = {baseline.dtype.name, candidate.dtype.name}
+    for name, bounds in TOLERANCES.items():
+        if name in names:
+            return bounds
+    return DOUBLE if "float64" in names else EXACT
+
+
+def compare_outputs(
+    names: Sequence[str], baseline: Sequence[Array], candidate: Sequence[Array]
+) -> tuple[OutputDifference, ...]:
+    """Differences per output, matched by position. A missing output counts as a difference."""
+    found = []
+    for index in range(max(len(baseline), len(candidate))):
+        name = names[index] if index < len(names) else f"output {index}"
+        if index >= len(baseline) or index >= len(candidate):
+            found.append(_unlike(name, "only one of the lanes has this output"))
+        elif baseline[index].shape != candidate[index].shape:
+            shapes = f"{list(baseline[index].shape)} and {list(candidate[index].shape)}"
+            found.append(_unlike(name, f"shapes differ: {shapes}"))
+        else:
+            found.append(_difference(name, baseline[index], candidate[index]))
+    return tuple(found)
+
+
+def _unlike(name: str, note: str) -> OutputDifference:
+    return OutputDifference(
+        name=name,
+        max_abs=float("inf"),
+        max_rel=float("inf"),
+        cosine=0.0,
+        argmax_agreement=None,
+        nan_count=0,
+        inf_count=0,
+        within_tolerance=False,
+        note=note,
+    )
+
+
+def _difference(name: str, baseline: Array, candidate: Array) -> OutputDifference:
+    expected, actual = (a.astype(np.float64).ravel() for a in (baseline, candidate))
+    finite = np.isfinite(expected) & np.isfinite(actual)
+    # Where both are NaN, or the same infinity, the lanes agree.
+    alike = finite | (np.isnan(expected) & np.isnan(actual)) | (expected == actual)
+    gap = np.abs(actual[finite] - expected[finite])
+    size = np.abs(expected[finite])
+    rms = float(np.sqrt(np.mean(size**2))) if size.size else 0.0
+    rtol, atol = tolerance(baseline, candidate)
+    close = gap <= atol * max(rms, 1e-6) + rtol * size
+    return OutputDifference(
+        name=name,
+        max_abs=float(gap.max(initial=0.0)),
+        max_rel=float((gap / np.maximum(size, max(rms, 1e-6) * 1e-3)).max(initial=0.0)),
+        cosine=_cosine(expected[finite], actual[finite]),
+        argmax_agreement=_argmax_agreement(baseline, candidate),
+        nan_count=int(np.isnan(actual).sum()),
+        inf_count=int(np.isinf(actual).sum()),
+        within_tolerance=bool(close.all() and alike.all()),
+        note=f"tolerance: {rtol:g} relative, {atol:g} of the root mean square",
+    )
+
+
+def _cosine(a: Array, b: Array) -> float:
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norms == 0:
+        return 1.0 if np.array_equal(a, b) else 0.0
+    return float(np.dot(a, b) / norms)
+
+
+def _argmax_agreement(baseline: Array, candidate: Array) -> float | None:
+    """Share of rows with the same argmax, for outputs that look like class scores; else None."""
+    if baseline.ndim < 2 or baseline.shape[-1] < 2 or baseline.dtype.kind != "f":
+        return None
+    return float(np.mean(baseline.argmax(axis=-1) == candidate.argmax(axis=-1)))

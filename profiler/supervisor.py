@@ -1,0 +1,361 @@
+"""Runs a plan: starts lanes, hands out turns round by round, stops on precision or at the limit."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+from profiler.compare import relative_width
+from profiler.environment import describe_environment
+from profiler.errors import CancelledError, EngineError, ProfilerError
+from profiler.foreign_load import ForeignLoad
+from profiler.lane import Lane
+from profiler.model_forms import lane_models
+from profiler.outputs import compare_outputs, load_outputs, tolerance
+from profiler.plan import check_plan, default_plan
+from profiler.session import Session
+from profiler.stats import precision_of_one
+from profiler.types import (
+    EngineFailed,
+    EngineReady,
+    Event,
+    Load,
+    Loaded,
+    LogLine,
+    OpTimings,
+    OutputsCompared,
+    OutputsSaved,
+    Phase,
+    Progress,
+    Round,
+    RoundKind,
+    RunFinished,
+    RunPlan,
+    RunStarted,
+    SaveOutputs,
+    Trace,
+    Traced,
+)
+from profiler.version import VERSION
+
+__all__ = ["default_plan", "run"]
+
+LOAD_TIMEOUT_S = 900.0
+CALL_TIMEOUT_S = 600.0
+TRACE_TIMEOUT_S = 900.0
+
+
+def run(plan: RunPlan, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Measure the plan's lanes and tell everything as events; the last is a RunFinished.
+
+    Failures of a lane become EngineFailed events and the other lanes go on. `cancelled` is polled;
+    when it turns true the run ends with what was measured. Raises PlanError for a plan that can't
+    work. Engine processes are reaped when the generator ends or is closed.
+    """
+    check_plan(plan)
+    with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
+        runner = _Runner(plan, Path(folder), cancelled)
+        try:
+            yield from runner.events()
+        finally:
+            runner.close()
+
+
+class _Runner:
+    """State of one run."""
+
+    def __init__(self, plan: RunPlan, folder: Path, cancelled: Callable[[], bool]) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.cancelled = cancelled
+        self.lanes: dict[str, Lane] = {}
+        # The supervisor reads its own session for the stopping rule: one way to count, not two.
+        self.session = Session()
+        self.random = random.Random(plan.seed)
+        self.timed_round = 0
+        self.traced_ns = 0
+        self.measuring_since = 0.0
+
+    def events(self) -> Iterator[Event]:
+        for event in self._phases():
+            if not isinstance(event, OpTimings):
+                self.session.apply(event)
+            yield event
+
+    def _phases(self) -> Iterator[Event]:
+        yield RunStarted(
+            time_ns=time.time_ns(),
+            plan=self.plan,
+            environment=describe_environment(),
+            dualscope_version=VERSION,
+        )
+        try:
+            yield from self._load()
+            yield from self._warm_up()
+            yield from self._compare_outputs()
+            reason = yield from self._measure()
+        except CancelledError:
+            reason = "stopped"
+        for lane in self.lanes.values():
+            yield from lane.log_events()
+        self.close()
+        yield self._progress(Phase.FINISHED, fraction=1.0)
+        yield RunFinished(time_ns=time.time_ns(), reason=reason)
+
+    # --- phases ---------------------------------------------------------------------------
+
+    def _load(self) -> Iterator[Event]:
+        for item in lane_models(self.plan, self.cancelled):
+            if isinstance(item, Event):
+                yield item
+                continue
+            spec, model = item
+            yield self._progress(Phase.LOADING, spec.label)
+            try:
+                lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                self.lanes[spec.label] = lane
+                command = Load(
+                    spec=spec, model=model, inputs=self.plan.inputs, work_dir=str(lane.work_dir)
+                )
+                reply = lane.request(command, LOAD_TIMEOUT_S)
+                yield self._ready(lane, reply)
+                yield from lane.log_events()
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                yield from self._fail(spec.label, Phase.LOADING, error)
+
+    def _ready(self, lane: Lane, reply: object) -> EngineReady:
+        if not isinstance(reply, Loaded):
+            raise EngineError(f"{lane.label} answered {type(reply).__name__} to loading.")
+        return EngineReady(
+            time_ns=time.time_ns(),
+            label=lane.label,
+            pid=lane.process.pid or 0,
+            load_time_ns=reply.load_time_ns,
+            first_iteration_ns=reply.first_iteration_ns,
+            engine_version=reply.engine_version,
+            graph_note=reply.graph_note,
+            baseline_rss_bytes=reply.baseline_rss_bytes,
+            rss_bytes=reply.rss_bytes,
+            weights_bytes=reply.weights_bytes,
+            output_names=reply.output_names,
+        )
+
+    def _warm_up(self) -> Iterator[Event]:
+        rule = self.plan.warmup
+        for lane in list(self.lanes.values()):
+            started = time.monotonic()
+            calls = index = 0
+            while True:
+                yield self._progress(
+                    Phase.WARMING_UP,
+                    lane.label,
+                    fraction=min(1.0, (time.monotonic() - started) / rule.time_limit_s),
+                )
+                # Short blocks at first; a tenth of a turn is enough to see it settle.
+                count = 1 if index < 2 else lane.calls_in(self.plan.turn_ns // 10)
+                event = yield from self._turn(lane, RoundKind.WARMUP, index, count)
+                if event is None:
+                    break
+                calls, index = calls + count, index + 1
+                over = time.monotonic() - started > rule.time_limit_s or index >= rule.max_calls
+                if over or (calls >= rule.min_calls and lane.settled(rule)):
+                    break
+
+    def _compare_outputs(self) -> Iterator[Event]:
+        saved: dict[str, Path] = {}
+        for lane in list(self.lanes.values()):
+            path = lane.work_dir / "outputs.npz"
+            try:
+                reply = lane.request(SaveOutputs(path=str(path)), CALL_TIMEOUT_S)
+                if isinstance(reply, OutputsSaved):
+                    saved[lane.label] = path
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                yield from self._fail(lane.label, Phase.WARMING_UP, error)
+        baseline = self.plan.baseline
+        if baseline not in saved:
+            return
+        expected = load_outputs(saved.pop(baseline))
+        names = self.session.ready[baseline].output_names
+        for label, path in saved.items():
+            actual = load_outputs(path)
+            differences = compare_outputs(names, expected, actual)
+            bounds = [tolerance(e, a) for e, a in zip(expected, actual, strict=False)]
+            rtol, atol = max(bounds, default=(0.0, 0.0))
+            yield OutputsCompared(
+                time_ns=time.time_ns(),
+                baseline=baseline,
+                candidate=label,
+                rtol=rtol,
+                atol=atol,
+                agree=all(d.within_tolerance for d in differences),
+                differences=differences,
+            )
+
+    def _measure(self) -> Generator[Event, None, str]:
+        """Timed rounds with traced rounds between them. Returns the reason for its end."""
+        self.measuring_since = time.monotonic()
+        while self.lanes:
+            if self.cancelled():
+                return "stopped"
+            order = list(self.lanes.values())
+            self.random.shuffle(order)
+            for lane in order:
+                count = lane.calls_in(self.plan.turn_ns)
+                yield from self._turn(lane, RoundKind.TIMED, self.timed_round, count)
+            self.timed_round += 1
+            width = self._width()
+            yield self._measuring_progress(width)
+            reason = self._reason_to_stop(width)
+            if self._trace_is_due() or reason:
+                yield from self._traced_round(only_untraced=bool(reason))
+            if reason:
+                return reason
+        return "all lanes failed"
+
+    def _traced_round(self, *, only_untraced: bool) -> Iterator[Event]:
+        started = time.perf_counter_ns()
+        for lane in list(self.lanes.values()):
+            if not lane.can_trace or (only_untraced and lane.traces):
+                continue
+            try:
+                command = Trace(iterations=self.plan.traced_iterations)
+                reply = lane.request(command, TRACE_TIMEOUT_S)
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                lane.can_trace = False
+                if lane.process.alive:
+                    yield self._log(lane.label, f"Operators can't be traced: {error}")
+                else:
+                    yield from self._fail(lane.label, Phase.MEASURING, error)
+                continue
+            if isinstance(reply, Traced):
+                yield OpTimings(
+                    time_ns=time.time_ns(),
+                    label=lane.label,
+                    round=lane.traces,
+                    iterations=len(reply.latencies_ns),
+                    traced_latencies_ns=reply.latencies_ns,
+                    ops=reply.ops,
+                )
+                lane.traces += 1
+        self.traced_ns += time.perf_counter_ns() - started
+
+    # --- parts ----------------------------------------------------------------------------
+
+    def _turn(
+        self, lane: Lane, kind: RoundKind, index: int, count: int
+    ) -> Generator[Event, None, Round | None]:
+        """One lane's block of iterations. Returns its event; None when the lane failed."""
+        load = ForeignLoad()
+        timeout_s = CALL_TIMEOUT_S + 20 * count * lane.expected_ns() / 1e9
+        try:
+            reply = lane.infer(count, timeout_s)
+        except CancelledError:
+            raise
+        except ProfilerError as error:
+            phase = Phase.WARMING_UP if kind is RoundKind.WARMUP else Phase.MEASURING
+            yield from self._fail(lane.label, phase, error)
+            return None
+        event = Round(
+            time_ns=time.time_ns(),
+            label=lane.label,
+            index=index,
+            kind=kind,
+            started_ns=reply.started_ns,
+            latencies_ns=reply.latencies_ns,
+            foreign_cpu_share=load.share(reply.cpu_time_ns),
+            peak_rss_bytes=reply.peak_rss_bytes,
+        )
+        yield event
+        yield from lane.log_events()
+        return event
+
+    def _fail(self, label: str, phase: Phase, error: ProfilerError) -> Iterator[Event]:
+        lane = self.lanes.pop(label, None)
+        tail: tuple[str, ...] = ()
+        if lane is not None:
+            yield from lane.log_events()
+            tail = lane.process.log_tail()
+            lane.close()
+        yield EngineFailed(
+            time_ns=time.time_ns(),
+            label=label,
+            phase=phase,
+            message=error.message,
+            hint=error.hint,
+            log_tail=tail,
+        )
+
+    def _width(self) -> float | None:
+        """The widest interval of all pairs, over its ratio; with one lane, of its latency."""
+        if self.timed_round < 2:
+            return None
+        alive = set(self.lanes)
+        pairs = [c for c in self.session.comparisons() if {c.baseline, c.candidate} <= alive]
+        if pairs:
+            return max(relative_width(c) for c in pairs)
+        widths = [precision_of_one(self.session.rounds[label]) for label in self.lanes]
+        return max(widths, default=None)
+
+    def _reason_to_stop(self, width: float | None) -> str:
+        rule = self.plan.stopping
+        enough = self.timed_round >= rule.min_rounds
+        if enough and width is not None and width <= rule.target_width:
+            return "precision"
+        late = time.monotonic() - self.measuring_since >= rule.time_limit_s
+        return "time limit" if late or self.timed_round >= rule.max_rounds else ""
+
+    def _trace_is_due(self) -> bool:
+        """The first trace after one timed round, then as long as tracing keeps to its share."""
+        elapsed_ns = (time.monotonic() - self.measuring_since) * 1e9
+        return self.traced_ns <= self.plan.traced_share * elapsed_ns or self.traced_ns == 0
+
+    def _measuring_progress(self, width: float | None) -> Progress:
+        rule = self.plan.stopping
+        elapsed_s = time.monotonic() - self.measuring_since
+        left_s = max(0.0, rule.time_limit_s - elapsed_s)
+        if width is not None and width < 1e6:
+            # An interval narrows with the square root of the number of rounds.
+            left_s = min(left_s, max(0.0, elapsed_s * ((width / rule.target_width) ** 2 - 1)))
+        return self._progress(
+            Phase.MEASURING,
+            fraction=min(1.0, elapsed_s / (elapsed_s + left_s)) if elapsed_s else 0.0,
+            interval_width=width,
+            time_left_s=left_s,
+        )
+
+    def _progress(
+        self,
+        phase: Phase,
+        detail: str = "",
+        *,
+        fraction: float | None = None,
+        interval_width: float | None = None,
+        time_left_s: float | None = None,
+    ) -> Progress:
+        return Progress(
+            time_ns=time.time_ns(),
+            phase=phase,
+            detail=detail,
+            fraction=fraction,
+            round=self.timed_round,
+            interval_width=interval_width,
+            time_left_s=time_left_s,
+        )
+
+    def _log(self, label: str, text: str) -> LogLine:
+        return LogLine(time_ns=time.time_ns(), label=label, level="warning", text=text)
+
+    def close(self) -> None:
+        """Reap every engine process."""
+        for lane in self.lanes.values():
+            lane.close()
+        self.lanes.clear()

@@ -1,0 +1,3 @@
+"""The version of Dualscope."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,80 @@
+"""Verdicts and their sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiler.compare import compare_rounds, comparison_sentence, judge, lane_name, relative_width
+from profiler.types import Comparison, EngineKind, EngineSpec, Round, RoundKind, Verdict
+
+
+def rounds(label: str, *medians_ns: int) -> list[Round]:
+    return [
+        Round(
+            time_ns=0,
+            label=label,
+            index=index,
+            kind=RoundKind.TIMED,
+            started_ns=0,
+            latencies_ns=(median,),
+        )
+        for index, median in enumerate(medians_ns)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "verdict"),
+    [
+        (1.1, 1.2, 20, Verdict.FASTER),
+        (0.8, 0.9, 20, Verdict.SLOWER),
+        (0.99, 1.01, 20, Verdict.SAME),
+        (1.005, 1.015, 20, Verdict.SAME),
+        (0.97, 1.05, 20, Verdict.UNRESOLVED),
+        (1.1, 1.2, 3, Verdict.UNRESOLVED),
+    ],
+)
+def test_judge(low: float, high: float, count: int, verdict: Verdict) -> None:
+    assert judge(low, high, count) is verdict
+
+
+def test_speedup_is_baseline_over_candidate() -> None:
+    found = compare_rounds("a", "b", rounds("a", *[200] * 12), rounds("b", *[100] * 12))
+    assert found is not None
+    assert (found.speedup, found.low, found.high, found.rounds) == (2.0, 2.0, 2.0, 12)
+    assert found.verdict is Verdict.FASTER
+    assert relative_width(found) == 0.0
+
+
+def test_nothing_to_compare_before_a_paired_round() -> None:
+    assert compare_rounds("a", "b", rounds("a", 1), []) is None
+
+
+def comparison(speedup: float, low: float, high: float, verdict: Verdict) -> Comparison:
+    return Comparison(
+        baseline="t", candidate="o", speedup=speedup, low=low, high=high, verdict=verdict, rounds=20
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (comparison(1.6, 1.55, 1.66, Verdict.FASTER), "O is 1.60× faster than T [1.55–1.66]"),
+        (comparison(0.5, 0.4, 0.8, Verdict.SLOWER), "T is 2.00× faster than O [1.25–2.50]"),
+        (
+            comparison(1.0, 0.99, 1.01, Verdict.SAME),
+            "O and T are equally fast: ratio 1.000 [0.990–1.010]",
+        ),
+    ],
+)
+def test_sentence_speaks_for_the_faster_lane(result: Comparison, sentence: str) -> None:
+    assert comparison_sentence(result, "T", "O") == sentence
+
+
+def test_unresolved_says_so_first() -> None:
+    text = comparison_sentence(comparison(1.0, 0.9, 1.1, Verdict.UNRESOLVED), "T", "O")
+    assert text.startswith("Unresolved: ")
+
+
+def test_lane_names() -> None:
+    assert lane_name(EngineSpec(label="ort", engine=EngineKind.ORT)) == "ONNX Runtime (CPU)"
+    assert lane_name(EngineSpec(label="mine", engine=EngineKind.ORT)) == "mine"

@@ -1,0 +1,61 @@
+"""Output differences between lanes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from profiler.outputs import compare_outputs, load_outputs
+
+
+def test_equal_outputs_agree() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 10)).astype(np.float32)
+    (found,) = compare_outputs(["y"], [values], [values.copy()])
+    assert found.within_tolerance
+    assert (found.max_abs, found.max_rel, found.argmax_agreement) == (0.0, 0.0, 1.0)
+    assert found.cosine == pytest.approx(1.0)
+
+
+def test_a_wrong_value_is_found() -> None:
+    expected = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
+    (found,) = compare_outputs(["y"], [expected], [expected + np.float32([0, 0, -2])])
+    assert not found.within_tolerance
+    assert found.max_abs == pytest.approx(2.0)
+    assert found.argmax_agreement == 0.0
+
+
+def test_nan_on_one_side_only_is_a_difference() -> None:
+    expected = np.ones(3, dtype=np.float32)
+    actual = np.array([1, np.nan, np.inf], dtype=np.float32)
+    (found,) = compare_outputs(["y"], [expected], [actual])
+    assert (found.nan_count, found.inf_count, found.within_tolerance) == (1, 1, False)
+    (same,) = compare_outputs(["y"], [actual], [actual])
+    assert same.within_tolerance
+
+
+def test_integers_must_be_equal() -> None:
+    expected = np.arange(4)
+    (found,) = compare_outputs(["y"], [expected], [expected + np.array([0, 0, 0, 1])])
+    assert not found.within_tolerance
+
+
+def test_shape_and_count_mismatches_are_differences() -> None:
+    a, b = np.ones((2, 3)), np.ones((3, 2))
+    shape, missing = compare_outputs(["x", "y"], [a, a], [b])
+    assert "[2, 3] and [3, 2]" in shape.note
+    assert not missing.within_tolerance
+
+
+def test_half_precision_has_a_wider_bound() -> None:
+    expected = np.full(8, 1.0, dtype=np.float32)
+    actual = np.full(8, 1.005, dtype=np.float16)
+    (found,) = compare_outputs(["y"], [expected], [actual])
+    assert found.within_tolerance
+
+
+def test_outputs_are_read_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "o.npz"
+    np.savez(path, **{str(i): np.full(1, i) for i in range(12)})
+    assert [int(a[0]) for a in load_outputs(path)] == list(range(12))

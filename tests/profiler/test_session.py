@@ -1,0 +1,126 @@
+"""A session grows by events and answers in words."""
+
+from __future__ import annotations
+
+from profiler.session import Session
+from profiler.types import (
+    EngineFailed,
+    EngineKind,
+    EngineSpec,
+    ModelKind,
+    ModelSource,
+    OpTiming,
+    OpTimings,
+    OutputsCompared,
+    Phase,
+    Round,
+    RoundKind,
+    RunPlan,
+    RunStarted,
+)
+
+PLAN = RunPlan(
+    model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
+    inputs=(),
+    engines=(
+        EngineSpec(label="ort", engine=EngineKind.ORT),
+        EngineSpec(label="torch-eager", engine=EngineKind.TORCH_EAGER),
+    ),
+    baseline="torch-eager",
+)
+
+
+def started() -> Session:
+    session = Session()
+    session.apply(RunStarted(time_ns=7, plan=PLAN, environment={"a": "b"}, dualscope_version="1"))
+    return session
+
+
+def add_rounds(session: Session, label: str, latency_ns: int, count: int = 12) -> None:
+    for index in range(count):
+        session.apply(
+            Round(
+                time_ns=0,
+                label=label,
+                index=index,
+                kind=RoundKind.TIMED,
+                started_ns=0,
+                latencies_ns=(latency_ns,) * 3,
+            )
+        )
+
+
+def test_an_empty_session_has_nothing_to_say() -> None:
+    assert Session().verdict() == ""
+    assert Session().comparisons() == []
+
+
+def test_verdict_of_two_lanes() -> None:
+    session = started()
+    add_rounds(session, "ort", 100)
+    add_rounds(session, "torch-eager", 160)
+    assert session.verdict() == (
+        "ONNX Runtime (CPU) is 1.60× faster than PyTorch eager (CPU) [1.60–1.60]."
+    )
+
+
+def test_a_failed_lane_is_named_and_the_other_still_measured() -> None:
+    session = started()
+    add_rounds(session, "ort", 2_000_000)
+    session.apply(
+        EngineFailed(time_ns=0, label="torch-eager", phase=Phase.LOADING, message="No kernel.")
+    )
+    verdict = session.verdict()
+    assert verdict.startswith("PyTorch eager (CPU) failed: No kernel. ")
+    assert "ONNX Runtime (CPU) takes 2 ms (p50)" in verdict
+
+
+def test_outputs_that_differ_come_before_the_speedup() -> None:
+    session = started()
+    add_rounds(session, "ort", 100)
+    add_rounds(session, "torch-eager", 160)
+    session.apply(
+        OutputsCompared(
+            time_ns=0,
+            baseline="torch-eager",
+            candidate="ort",
+            rtol=0.0,
+            atol=0.0,
+            agree=False,
+            differences=(),
+        )
+    )
+    assert session.verdict().startswith("ONNX Runtime (CPU) gives other outputs than PyTorch")
+
+
+def test_operators_are_summed_over_traces() -> None:
+    session = started()
+    for number in range(2):
+        session.apply(
+            OpTimings(
+                time_ns=0,
+                label="ort",
+                round=number,
+                iterations=2,
+                traced_latencies_ns=(40, 40),
+                ops=tuple(
+                    OpTiming(
+                        name=name,
+                        op_type=kind,
+                        start_ns=0,
+                        duration_ns=duration,
+                        source_nodes=(f"{name}_out",),
+                        iteration=iteration,
+                    )
+                    for iteration in range(2)
+                    for name, kind, duration in (("a", "Conv", 30), ("b", "Relu", 10))
+                ),
+            )
+        )
+    rows = session.operators("ort")
+    assert [(r.name, r.op_type, r.calls, r.mean_ns, r.share) for r in rows] == [
+        ("a", "Conv", 1, 30.0, 0.75),
+        ("b", "Relu", 1, 10.0, 0.25),
+    ]
+    assert rows[0].source_nodes == ("a_out",)
+    assert session.operators("torch-eager") == []
