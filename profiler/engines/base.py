@@ -1,0 +1,39 @@
+"""What an engine offers to the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from profiler.types import Traced
+
+
+class Engine(Protocol):
+    """One loaded model in one engine. `version` and `graph_note` say what runs."""
+
+    version: str
+    graph_note: str
+
+    def load(self) -> None:
+        """Load the model and place the inputs. Raises EngineError or ModelFileError."""
+
+    def infer(self) -> object:
+        """One call, exactly as a deployment would make it; nothing else happens in here."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished."""
+
+    def trace(self, iterations: int) -> Traced:
+        """Profile `iterations` calls; start times count from their iteration's start."""
+
+    def save_outputs(self, path: Path) -> None:
+        """Write one call's outputs as .npz with keys "0", "1", ... in output order."""
+
+    def output_names(self) -> tuple[str, ...]:
+        """In output order."""
+
+    def weights_bytes(self) -> int:
+        """Size of the weights."""
+
+    def close(self) -> None:
+        """Free the model."""

@@ -1,0 +1,159 @@
+"""The engine process: a command in, a reply out, nothing else while it measures."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import psutil
+
+from profiler.child import settle_in
+from profiler.errors import EngineError, ProfilerError
+from profiler.types import (
+    AnyCommand,
+    AnyReply,
+    Close,
+    Failed,
+    Infer,
+    Latencies,
+    Load,
+    Loaded,
+    OutputsSaved,
+    SaveOutputs,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from profiler.engines.base import Engine
+
+# Threads that wait in a spin take the cores from the lane whose turn it is.
+PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+
+
+def main(connection: Connection, log_path: str) -> None:
+    """Serve commands until `Close`, or until the parent is gone."""
+    for name, value in PASSIVE_WAITING.items():
+        os.environ.setdefault(name, value)
+    settle_in(Path(log_path))
+    worker = _Worker()
+    decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
+    encoder = msgspec.msgpack.Encoder()
+    while True:
+        try:
+            command = decoder.decode(connection.recv_bytes())
+        except EOFError:
+            return
+        if isinstance(command, Close):
+            worker.close()
+            return
+        connection.send_bytes(encoder.encode(worker.answer(command)))
+
+
+class _Worker:
+    """Holds the loaded engine."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._process = psutil.Process()
+
+    def answer(self, command: AnyCommand) -> AnyReply:
+        """The reply; every error becomes a `Failed`, since nothing above could handle it."""
+        try:
+            return self._answer(command)
+        except ProfilerError as error:
+            return Failed(error=type(error).__name__, message=error.message, hint=error.hint)
+        except Exception as error:
+            traceback.print_exc()
+            first_line = str(error).strip().splitlines()[:1] or [""]
+            return Failed(
+                error="EngineError",
+                message=f"{type(error).__name__}: {first_line[0][:500]}",
+                hint="The whole message is in the log.",
+                details=traceback.format_exc(),
+            )
+
+    def close(self) -> None:
+        if self._engine:
+            self._engine.close()
+
+    def _answer(self, command: AnyCommand) -> AnyReply:
+        if isinstance(command, Load):
+            return self._load(command)
+        if self._engine is None:
+            raise EngineError("No model is loaded.")
+        match command:
+            case Infer():
+                return self._infer(self._engine, command.iterations)
+            case Trace():
+                return self._engine.trace(command.iterations)
+            case SaveOutputs():
+                self._engine.save_outputs(Path(command.path))
+                return OutputsSaved(path=command.path)
+            case _:
+                raise EngineError(f"Unknown command {type(command).__name__}.")
+
+    def _load(self, command: Load) -> Loaded:
+        from profiler.engines import create_engine
+
+        engine = create_engine(command)
+        baseline = self._process.memory_info().rss
+        started = time.perf_counter_ns()
+        engine.load()
+        loaded = time.perf_counter_ns()
+        engine.infer()
+        engine.synchronize()
+        first = time.perf_counter_ns()
+        self._engine = engine
+        return Loaded(
+            load_time_ns=loaded - started,
+            first_iteration_ns=first - loaded,
+            engine_version=engine.version,
+            graph_note=engine.graph_note,
+            baseline_rss_bytes=baseline,
+            rss_bytes=self._process.memory_info().rss,
+            weights_bytes=engine.weights_bytes(),
+            output_names=engine.output_names(),
+        )
+
+    def _infer(self, engine: Engine, iterations: int) -> Latencies:
+        infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
+        latencies = [0] * iterations
+        gc.collect()
+        gc.disable()
+        cpu_ns = time.process_time_ns()
+        block_started = clock()
+        try:
+            for index in range(iterations):
+                started = clock()
+                infer()
+                synchronize()
+                latencies[index] = clock() - started
+        finally:
+            cpu_ns = time.process_time_ns() - cpu_ns
+            gc.enable()
+        return Latencies(
+            started_ns=block_started,
+            latencies_ns=tuple(latencies),
+            cpu_time_ns=cpu_ns,
+            peak_rss_bytes=_peak_rss_bytes(self._process),
+        )
+
+
+def _peak_rss_bytes(process: psutil.Process) -> int:
+    """Highest resident set so far; where the system doesn't keep it, the present one."""
+    memory = process.memory_info()
+    if hasattr(memory, "peak_wset"):
+        return int(memory.peak_wset)
+    try:
+        import resource
+        import sys
+    except ImportError:
+        return int(memory.rss)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
