@@ -67,3 +67,11 @@ class CancelledError(ProfilerError):
     """The person asked to stop. What was measured is kept."""
 
     exit_code = 130
+
+
+def rebuild(name: str, message: str, hint: str = "") -> ProfilerError:
+    """An error that a child process named, as its own class here; EngineError for any other."""
+    kind = globals().get(name)
+    if isinstance(kind, type) and issubclass(kind, ProfilerError):
+        return kind(message, hint)
+    return EngineError(message, hint)

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from profiler import errors
 from profiler.engine_process import EngineProcess
-from profiler.errors import CancelledError, EngineError
+from profiler.errors import CancelledError, EngineError, rebuild
 from profiler.types import (
     AnyCommand,
     AnyReply,
@@ -60,7 +59,7 @@ class Lane:
         while True:
             reply = self.process.receive(POLL_S)
             if isinstance(reply, Failed):
-                raise rebuilt(reply)
+                raise rebuild(reply.error, reply.message, reply.hint)
             if reply is not None:
                 return reply
             if self._cancelled():
@@ -101,11 +100,3 @@ class Lane:
 
     def close(self) -> None:
         self.process.close()
-
-
-def rebuilt(reply: Failed) -> errors.ProfilerError:
-    """The child's error as its own class here; EngineError for anything that isn't ours."""
-    kind = getattr(errors, reply.error, None)
-    if isinstance(kind, type) and issubclass(kind, errors.ProfilerError):
-        return kind(reply.message, reply.hint)
-    return EngineError(reply.message, reply.hint)

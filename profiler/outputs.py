@@ -20,10 +20,15 @@ DOUBLE = (1e-6, 1e-6)
 Array = NDArray[Any]
 
 
+def save_outputs(path: Path, outputs: Sequence[Array]) -> None:
+    """Write arrays as .npz, in output order."""
+    np.savez(path, *outputs)
+
+
 def load_outputs(path: Path) -> list[Array]:
     """Arrays of a file written by an engine, in output order; no pickles are read."""
     with np.load(path, allow_pickle=False) as archive:
-        return [archive[str(i)] for i in range(len(archive.files))]
+        return [archive[f"arr_{i}"] for i in range(len(archive.files))]
 
 
 def tolerance(baseline: Array, candidate: Array) -> tuple[float, float]:

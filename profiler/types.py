@@ -370,7 +370,7 @@ class Trace(Command, frozen=True, kw_only=True):
 
 
 class SaveOutputs(Command, frozen=True, kw_only=True):
-    """Write the outputs of one call to `path` (.npz, keys `0`, `1`, ... in output order)."""
+    """Write the outputs of one call to `path` (.npz, in output order)."""
 
     path: str
 
@@ -424,6 +424,32 @@ class Failed(Reply, frozen=True, kw_only=True):
 
 
 AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
+
+
+# --- job processes: inspection and conversion ------------------------------------------------
+
+
+class InspectJob(Struct, frozen=True, kw_only=True, tag=True):
+    source: ModelSource
+
+
+class ConvertJob(Struct, frozen=True, kw_only=True, tag=True):
+    source: ModelSource
+    inputs: tuple[InputSpec, ...]
+    out_dir: str
+
+
+class JobProgress(Struct, frozen=True, kw_only=True, tag=True):
+    text: str
+
+
+class Inspected(Struct, frozen=True, kw_only=True, tag=True):
+    info: ModelInfo
+
+
+class Converted(Struct, frozen=True, kw_only=True, tag=True):
+    model: ModelSource
+    notes: tuple[str, ...] = ()
 
 
 # --- derived by pure functions, never stored --------------------------------------------------

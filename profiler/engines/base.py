@@ -27,7 +27,7 @@ class Engine(Protocol):
         """Profile `iterations` calls; start times count from their iteration's start."""
 
     def save_outputs(self, path: Path) -> None:
-        """Write one call's outputs as .npz with keys "0", "1", ... in output order."""
+        """Write one call's outputs by `profiler.outputs.save_outputs`."""
 
     def output_names(self) -> tuple[str, ...]:
         """In output order."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profiler.outputs import compare_outputs, load_outputs
+from profiler.outputs import compare_outputs, load_outputs, save_outputs
 
 
 def test_equal_outputs_agree() -> None:
@@ -57,5 +57,5 @@ def test_half_precision_has_a_wider_bound() -> None:
 
 def test_outputs_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "o.npz"
-    np.savez(path, **{str(i): np.full(1, i) for i in range(12)})
+    save_outputs(path, [np.full(1, i) for i in range(12)])
     assert [int(a[0]) for a in load_outputs(path)] == list(range(12))

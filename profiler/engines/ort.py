@@ -1,0 +1,224 @@
+"""ONNX Runtime as an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from profiler.errors import EngineError
+from profiler.inputs import make_arrays
+from profiler.onnx_source import SourceMap, load_graph_only
+from profiler.outputs import save_outputs
+from profiler.types import Load, OpTiming, Traced
+
+GRAPH_LEVELS = {
+    "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+EXECUTION_MODES = {
+    "sequential": onnxruntime.ExecutionMode.ORT_SEQUENTIAL,
+    "parallel": onnxruntime.ExecutionMode.ORT_PARALLEL,
+}
+DEFAULT_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# Protocol buffers end at 2 GiB; weights above this go beside the optimized model.
+EXTERNAL_ABOVE_BYTES = 1 << 30
+TRACE_WARMUP_CALLS = 2
+
+
+class OrtEngine:
+    """One InferenceSession. Traces run in a second, short-lived session with profiling on."""
+
+    def __init__(self, command: Load) -> None:
+        self.version = f"onnxruntime {onnxruntime.__version__}"
+        self.graph_note = (
+            "" if command.model.derived_from is None else "converted to ONNX from PyTorch"
+        )
+        self._command = command
+        self._options = command.spec.options
+        self._model_path = Path(command.model.path)
+        self._optimized_path = Path(command.work_dir) / "optimized.onnx"
+        self._session: Any = None
+        self._sources: dict[str, tuple[str, ...]] | None = None
+        self._feeds = make_arrays(command.inputs)
+
+    def load(self) -> None:
+        options = self._session_options()
+        options.optimized_model_filepath = str(self._optimized_path)
+        if self.weights_bytes() > EXTERNAL_ABOVE_BYTES:
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+            )
+        self._session = self._make_session(self._model_path, options)
+        self._feeds = {
+            item.name: self._feeds[item.name]
+            for item in self._session.get_inputs()
+            if item.name in self._feeds
+        }
+
+    def infer(self) -> object:
+        return self._session.run(None, self._feeds)
+
+    def synchronize(self) -> None:
+        """`run` returns when the outputs are in host memory."""
+
+    def trace(self, iterations: int) -> Traced:
+        options = self._session_options()
+        options.graph_optimization_level = GRAPH_LEVELS["disable"]
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(self._command.work_dir) / "profile")
+        session = self._make_session(self._optimized_path, options)
+        for _ in range(TRACE_WARMUP_CALLS + iterations):
+            session.run(None, self._feeds)
+        profile = Path(session.end_profiling())
+        events = json.loads(profile.read_text(encoding="utf-8"))
+        profile.unlink()
+        return read_profile(events, TRACE_WARMUP_CALLS, self._source_map())
+
+    def save_outputs(self, path: Path) -> None:
+        outputs = self._session.run(None, self._feeds)
+        save_outputs(path, [np.asarray(value) for value in outputs])
+
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self._session.get_outputs())
+
+    def weights_bytes(self) -> int:
+        graph = onnx.load(str(self._model_path), load_external_data=False).graph
+        return sum(_tensor_bytes(tensor) for tensor in graph.initializer)
+
+    def close(self) -> None:
+        self._session = None
+
+    def _session_options(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        chosen = self._options
+        options.intra_op_num_threads = int(chosen.get("intra_op_threads", 0))
+        options.inter_op_num_threads = int(chosen.get("inter_op_threads", 0))
+        options.graph_optimization_level = _choice(
+            GRAPH_LEVELS, chosen, "graph_optimization_level", "all"
+        )
+        options.execution_mode = _choice(EXECUTION_MODES, chosen, "execution_mode", "sequential")
+        spinning = bool(chosen.get("allow_spinning", True))
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+        # Else its threads go on spinning after a call and slow down the next lane's turn.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.log_severity_level = 3
+        return options
+
+    def _make_session(self, path: Path, options: Any) -> Any:
+        default = DEFAULT_PROVIDERS[self._command.spec.device.split(":")[0]]
+        provider = str(self._options.get("execution_provider", default))
+        available = onnxruntime.get_available_providers()
+        if provider not in available:
+            raise EngineError(
+                f"ONNX Runtime has no {provider} here.",
+                f"It has: {', '.join(available)}.",
+            )
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        except Exception as error:
+            raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
+
+    def _source_map(self) -> dict[str, tuple[str, ...]]:
+        if self._sources is None:
+            original = load_graph_only(self._model_path)
+            optimized = load_graph_only(self._optimized_path)
+            self._sources = SourceMap(original, optimized).by_node_name()
+        return self._sources
+
+
+def create(command: Load) -> OrtEngine:
+    return OrtEngine(command)
+
+
+def read_profile(
+    events: list[dict[str, Any]], skip: int, sources: dict[str, tuple[str, ...]]
+) -> Traced:
+    """Operators of the profiled calls after the first `skip`, from ONNX Runtime's own events.
+
+    The file has times in microseconds. Nested graphs' nodes (If, Loop) lie within their parent's
+    event and are left to it, so that no time is counted twice.
+    """
+    runs = sorted((e for e in events if e.get("name") == "model_run"), key=lambda e: e["ts"])
+    runs = runs[skip:]
+    kernels = sorted(
+        (e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")),
+        key=lambda e: (e["ts"], -e["dur"]),
+    )
+    ops: list[OpTiming] = []
+    number = 0
+    ends_us: dict[int, float] = {}
+    for event in kernels:
+        while number < len(runs) and event["ts"] > runs[number]["ts"] + runs[number]["dur"]:
+            number += 1
+        if number == len(runs):
+            break
+        start_us = event["ts"] - runs[number]["ts"]
+        thread = int(event.get("tid", 0))
+        if start_us < 0 or event["ts"] + event["dur"] <= ends_us.get(thread, -1):
+            continue
+        ends_us[thread] = event["ts"] + event["dur"]
+        ops.append(_op_timing(event, number, start_us, thread, sources))
+    return Traced(
+        started_ns=0,
+        latencies_ns=tuple(int(run["dur"] * 1000) for run in runs),
+        ops=tuple(ops),
+    )
+
+
+def _op_timing(
+    event: dict[str, Any],
+    iteration: int,
+    start_us: float,
+    thread: int,
+    sources: dict[str, tuple[str, ...]],
+) -> OpTiming:
+    arguments = event.get("args", {})
+    name = event["name"].removesuffix("_kernel_time")
+    return OpTiming(
+        name=name,
+        op_type=str(arguments.get("op_name", "")),
+        start_ns=int(start_us * 1000),
+        duration_ns=int(event["dur"] * 1000),
+        source_nodes=sources.get(name, ()),
+        iteration=iteration,
+        thread=thread,
+        shapes=_shapes(arguments),
+        provider=str(arguments.get("provider", "")),
+    )
+
+
+def _shapes(arguments: dict[str, Any]) -> str:
+    def text(key: str) -> str:
+        entries = arguments.get(key) or []
+        return ", ".join(
+            f"{dtype}{list(shape)}" for entry in entries for dtype, shape in entry.items()
+        )
+
+    return f"{text('input_type_shape')} -> {text('output_type_shape')}"
+
+
+def _choice(
+    table: dict[str, Any], chosen: dict[str, str | int | float | bool], key: str, default: str
+) -> Any:
+    value = str(chosen.get(key, default))
+    if value not in table:
+        raise EngineError(f"{key} can't be {value!r}.", f"It can be: {', '.join(table)}.")
+    return table[value]
+
+
+def _tensor_bytes(tensor: onnx.TensorProto) -> int:
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return int(np.prod(tensor.dims, dtype=np.int64)) * int(dtype.itemsize)
+
+
+def _short(error: Exception) -> str:
+    """The first line of ONNX Runtime's message, without its code prefix."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return line.split(" : ", 3)[-1][:500]

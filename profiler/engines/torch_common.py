@@ -1,0 +1,75 @@
+"""What the PyTorch engines share: the model, its inputs, outputs as NumPy arrays, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from profiler.errors import EngineError
+from profiler.inputs import make_arrays
+from profiler.outputs import save_outputs
+from profiler.types import Load, ModelKind
+
+NOTES = {
+    ModelKind.ONNX: "imported from ONNX",
+    ModelKind.TORCHSCRIPT: "TorchScript",
+    ModelKind.TORCH_EXPORT: "exported program",
+    ModelKind.PICKLED_MODULE: "nn.Module",
+}
+
+
+def load_module(command: Load) -> torch.nn.Module:
+    """The model as a module in evaluation mode; an ONNX file through the importer."""
+    if command.model.kind is ModelKind.ONNX:
+        from profiler.onnx_torch import import_onnx
+
+        return import_onnx(Path(command.model.path))
+    from profiler.torch_files import load_torch_model
+
+    return load_torch_model(command.model)
+
+
+def make_tensors(command: Load, module: torch.nn.Module) -> list[torch.Tensor]:
+    """Inputs in the order of the module's arguments, on the lane's device."""
+    arrays = make_arrays(command.inputs)
+    names = getattr(module, "meta", {}).get("input_names", list(arrays))
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise EngineError(f"The model takes inputs that have no values: {', '.join(missing)}.")
+    return [to_tensor(arrays[name]).to(command.spec.device) for name in names]
+
+
+def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Shares memory where it can; bfloat16 (ml_dtypes) goes by its bits."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def set_threads(options: Mapping[str, str | int | float | bool]) -> None:
+    """Threads are per process in PyTorch, and a lane is a process."""
+    if intra := int(options.get("intra_op_threads", 0)):
+        torch.set_num_threads(intra)
+    if inter := int(options.get("inter_op_threads", 0)):
+        torch.set_num_interop_threads(inter)
+
+
+def flatten_outputs(value: object) -> list[torch.Tensor]:
+    """Tensors of a nest of tuples, lists and mappings, depth first, as exporters order them."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [tensor for item in value.values() for tensor in flatten_outputs(item)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [tensor for item in value for tensor in flatten_outputs(item)]
+    return []
+
+
+def save_tensors(tensors: Sequence[torch.Tensor], path: Path) -> None:
+    """Write one call's outputs; bfloat16 as float32, which holds all its values."""
+    plain = [t.float() if t.dtype is torch.bfloat16 else t for t in tensors]
+    save_outputs(path, [t.detach().cpu().numpy() for t in plain])

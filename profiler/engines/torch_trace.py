@@ -1,0 +1,154 @@
+"""Profile a PyTorch module and read operators from the raw Kineto results."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.autograd.profiler import record_function
+
+from profiler.types import OpTiming, Traced
+
+ITERATION = "dualscope#iteration"
+MARK = "dualscope#"
+
+
+class Marks:
+    """Numbered labels that a traced run leaves in the profile: (name, source nodes, scope)."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, tuple[str, ...], str]] = []
+
+    def add(self, name: str, sources: tuple[str, ...], scope: str) -> str:
+        """The text to record for this label."""
+        self.entries.append((name, sources, scope))
+        return f"{MARK}{len(self.entries) - 1}"
+
+
+class MarkingInterpreter(torch.fx.Interpreter):
+    """Runs a graph node by node, each under its own mark."""
+
+    def __init__(self, module: torch.fx.GraphModule, marks: Marks) -> None:
+        super().__init__(module)
+        self._marks = {
+            node: marks.add(node.name, _sources(node), _scope(node)) for node in module.graph.nodes
+        }
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        with record_function(self._marks[n]):
+            return super().run_node(n)
+
+
+@contextlib.contextmanager
+def marked(module: torch.nn.Module, marks: Marks) -> Iterator[Callable[..., Any]]:
+    """A callable that runs the module under marks; the module itself is as before afterwards."""
+    if isinstance(module, torch.fx.GraphModule):
+        yield MarkingInterpreter(module, marks).run
+        return
+    if isinstance(module, torch.jit.ScriptModule):
+        yield module
+        return
+    handles = [
+        handle
+        for path, child in module.named_modules()
+        for handle in _hooks(child, marks.add("", (), path))
+    ]
+    try:
+        yield module
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def trace_module(
+    module: torch.nn.Module, tensors: Sequence[torch.Tensor], iterations: int, device: str
+) -> Traced:
+    """Profile `iterations` calls after one call that warms the profiler up."""
+    marks = Marks()
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    latencies = []
+    with marked(module, marks) as call:
+        call(*tensors)
+        with torch.profiler.profile(activities=activities) as profile:
+            for _ in range(iterations):
+                started = time.perf_counter_ns()
+                with record_function(ITERATION):
+                    call(*tensors)
+                latencies.append(time.perf_counter_ns() - started)
+    events = profile.profiler.kineto_results.events()
+    return Traced(
+        started_ns=0, latencies_ns=tuple(latencies), ops=tuple(read_events(events, marks, device))
+    )
+
+
+def read_events(events: Sequence[Any], marks: Marks, device: str) -> Iterator[OpTiming]:
+    """Outermost operators inside of the iterations, each with the innermost mark around it."""
+    cpu = [e for e in events if e.device_type() == torch._C._autograd.DeviceType.CPU]
+    cpu.sort(key=lambda e: (e.start_ns(), -e.duration_ns()))
+    iteration, iteration_start, iteration_end, busy_until = -1, 0, 0, 0
+    open_marks: list[tuple[int, int]] = []
+    seen: dict[str, int] = defaultdict(int)
+    for event in cpu:
+        name, start = event.name(), event.start_ns()
+        end = start + event.duration_ns()
+        if name == ITERATION:
+            iteration, iteration_start, iteration_end = iteration + 1, start, end
+            busy_until, open_marks = 0, []
+            seen.clear()
+        elif start >= iteration_end or start < busy_until:
+            continue
+        elif name.startswith(MARK):
+            open_marks.append((end, int(name.removeprefix(MARK))))
+        elif "::" in name:
+            busy_until = end
+            while open_marks and open_marks[-1][0] <= start:
+                open_marks.pop()
+            node, sources, scope = marks.entries[open_marks[-1][1]] if open_marks else ("", (), "")
+            yield OpTiming(
+                name=node or _numbered(f"{scope}/{name}" if scope else name, seen),
+                op_type=name,
+                start_ns=start - iteration_start,
+                duration_ns=end - start,
+                source_nodes=sources,
+                device=device,
+                scope=scope,
+                iteration=iteration,
+                thread=int(event.start_thread_id()),
+            )
+
+
+def _numbered(name: str, seen: dict[str, int]) -> str:
+    """Operators of one name within an iteration are told apart by their order."""
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name} #{seen[name]}"
+
+
+def _sources(node: torch.fx.Node) -> tuple[str, ...]:
+    output = node.meta.get("onnx_output")
+    return (str(output),) if output else ()
+
+
+def _scope(node: torch.fx.Node) -> str:
+    """Path of the innermost module that the exporter recorded for the node."""
+    stack = node.meta.get("nn_module_stack")
+    if not stack:
+        return ""
+    path = str(next(reversed(stack.values()))[0])
+    return path.removeprefix("L['self'].").removeprefix("L['self']")
+
+
+def _hooks(module: torch.nn.Module, mark: str) -> list[torch.utils.hooks.RemovableHandle]:
+    running: list[contextlib.ExitStack] = []
+
+    def before(*_: Any) -> None:
+        running.append(contextlib.ExitStack())
+        running[-1].enter_context(record_function(mark))
+
+    def after(*_: Any) -> None:
+        running.pop().close()
+
+    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]

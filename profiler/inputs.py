@@ -1,0 +1,204 @@
+"""Input values: InputSpec -> arrays, and what a person writes -> InputSpec."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from profiler.errors import InputError
+from profiler.types import Fill, InputSpec
+
+DTYPES = (
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+)
+# `NAME=DTYPE[1,128]`, both parts after the name optional: `ids=int64`, `ids=[1,128]`, `ids=a.npy`.
+_OVERRIDE = re.compile(r"^(?P<name>.+?)=(?P<dtype>[a-z]+\d*)?(?:\[(?P<dims>[\d,\s]*)\])?$")
+DATA_SUFFIXES = (".npy", ".npz")
+
+Array = NDArray[Any]
+
+
+def make_arrays(specs: Sequence[InputSpec]) -> dict[str, Array]:
+    """Arrays by input name. The same specs give the same values in every process.
+
+    Raises InputError for a file that can't be read or doesn't fit.
+    """
+    return {spec.name: make_array(spec) for spec in specs}
+
+
+def make_array(spec: InputSpec) -> Array:
+    """One input's values; seeded by the spec's seed and its name."""
+    dtype = numpy_dtype(spec.dtype)
+    rng = np.random.default_rng((spec.seed, zlib.crc32(spec.name.encode())))
+    match spec.fill:
+        case Fill.ZEROS:
+            return np.zeros(spec.shape, dtype)
+        case Fill.ONES:
+            return np.ones(spec.shape, dtype)
+        case Fill.NORMAL:
+            return _cast(rng.standard_normal(spec.shape), dtype)
+        case Fill.UNIFORM:
+            return _cast(rng.uniform(spec.low, spec.high, spec.shape), dtype)
+        case Fill.INTEGERS:
+            high = max(int(spec.high), int(spec.low) + 1)
+            return _cast(rng.integers(int(spec.low), high, spec.shape), dtype)
+        case Fill.FILE:
+            return _from_file(spec, dtype)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """Raises InputError for a name that isn't in DTYPES."""
+    if name not in DTYPES:
+        raise InputError(f"There is no dtype {name!r}.", f"Use one of: {', '.join(DTYPES)}.")
+    if name == "bfloat16":
+        import ml_dtypes
+
+        found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return found
+    return np.dtype(name)
+
+
+def apply_overrides(specs: Sequence[InputSpec], texts: Sequence[str]) -> tuple[InputSpec, ...]:
+    """Apply what a person wrote: `NAME=DTYPE[DIMS]`, `NAME=[DIMS]`, or `NAME=FILE.npy`.
+
+    Raises InputError that lists what is possible. Dimensions of one symbol change together.
+    """
+    found = tuple(specs)
+    for text in texts:
+        name, _, value = text.partition("=")
+        spec = _named(found, name)
+        if value.endswith(DATA_SUFFIXES):
+            changed = _with_file(spec, Path(value))
+        else:
+            match = _OVERRIDE.match(text)
+            if match is None or not value:
+                raise InputError(
+                    f"Can't read the input {text!r}.", "Write NAME=DTYPE[1,128] or NAME=FILE.npy."
+                )
+            changed = _overridden(spec, match["dtype"], match["dims"])
+        found = replace(found, changed)
+    return found
+
+
+def replace(specs: Sequence[InputSpec], changed: InputSpec) -> tuple[InputSpec, ...]:
+    """Put one changed spec in; its dynamic dimensions follow in the other inputs."""
+    found = tuple(changed if spec.name == changed.name else spec for spec in specs)
+    for symbol, size in zip(changed.symbols, changed.shape, strict=False):
+        if symbol:
+            found = with_symbol(found, symbol, size)
+    return found
+
+
+def with_symbol(specs: Sequence[InputSpec], symbol: str, size: int) -> tuple[InputSpec, ...]:
+    """Give a dynamic dimension a size wherever it stands."""
+    return tuple(
+        msgspec.structs.replace(
+            spec,
+            shape=tuple(
+                size if position < len(spec.symbols) and spec.symbols[position] == symbol else dim
+                for position, dim in enumerate(spec.shape)
+            ),
+        )
+        for spec in specs
+    )
+
+
+def with_shape(spec: InputSpec, shape: tuple[int, ...]) -> InputSpec:
+    """Raises InputError when the rank or a fixed dimension differs from the model's."""
+    if len(shape) != len(spec.shape):
+        raise InputError(
+            f"{spec.name} has {len(spec.shape)} dimensions, not {len(shape)}.",
+            f"Its shape is {describe_shape(spec)}.",
+        )
+    if any(size < 0 for size in shape):
+        raise InputError(f"{spec.name} can't have a negative dimension.")
+    for position, (new, old) in enumerate(zip(shape, spec.shape, strict=True)):
+        fixed = position < len(spec.symbols) and spec.symbols[position] is None
+        if fixed and new != old:
+            raise InputError(
+                f"Dimension {position} of {spec.name} is fixed at {old} by the model.",
+                f"Its shape is {describe_shape(spec)}.",
+            )
+    return msgspec.structs.replace(spec, shape=shape)
+
+
+def describe_shape(spec: InputSpec) -> str:
+    """`[batch=1, 3, 224, 224]`."""
+    symbols = (*spec.symbols, *[None] * len(spec.shape))
+    dims = zip(symbols, spec.shape, strict=False)
+    return f"[{', '.join(f'{symbol}={size}' if symbol else str(size) for symbol, size in dims)}]"
+
+
+def _named(specs: Sequence[InputSpec], name: str) -> InputSpec:
+    for spec in specs:
+        if spec.name == name:
+            return spec
+    names = ", ".join(spec.name for spec in specs) or "none"
+    raise InputError(f"The model has no input {name!r}.", f"Its inputs: {names}.")
+
+
+def _overridden(spec: InputSpec, dtype: str | None, dims: str | None) -> InputSpec:
+    if dtype and dtype != spec.dtype:
+        numpy_dtype(dtype)
+        raise InputError(
+            f"{spec.name} is {spec.dtype} in the model, not {dtype}.",
+            f"Write {spec.name}={spec.dtype}[...].",
+        )
+    if dims is None:
+        return spec
+    shape = tuple(int(size) for size in dims.split(",") if size.strip())
+    return with_shape(spec, shape)
+
+
+def _with_file(spec: InputSpec, path: Path) -> InputSpec:
+    named = msgspec.structs.replace(spec, fill=Fill.FILE, path=str(path.resolve()))
+    array = _read(named)
+    return msgspec.structs.replace(with_shape(named, array.shape), fill=Fill.FILE)
+
+
+def _from_file(spec: InputSpec, dtype: np.dtype[Any]) -> Array:
+    array = _read(spec)
+    if array.shape != spec.shape:
+        raise InputError(
+            f"{spec.path} holds {list(array.shape)}, but {spec.name} is {list(spec.shape)}.",
+            "Change the input's shape, or take another file.",
+        )
+    return _cast(array, dtype)
+
+
+def _read(spec: InputSpec) -> Array:
+    path = Path(spec.path or "")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                names = archive.files
+                return np.asarray(archive[spec.name if spec.name in names else names[0]])
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(
+            f"Can't read values for {spec.name} from {path}: {error}",
+            "Give a .npy file, or an .npz file with the input's name as key.",
+        ) from error
+
+
+def _cast(values: Array, dtype: np.dtype[Any]) -> Array:
+    return values.astype(dtype, copy=False)

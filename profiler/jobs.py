@@ -1,0 +1,170 @@
+"""Short-lived child processes that inspect and convert models, seen from the parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from profiler import model_file
+from profiler.child import exit_reason, settle_in
+from profiler.errors import CancelledError, ConversionError, ModelFileError, ProfilerError, rebuild
+from profiler.types import (
+    Converted,
+    ConvertJob,
+    Failed,
+    InputSpec,
+    Inspected,
+    InspectJob,
+    JobProgress,
+    ModelInfo,
+    ModelSource,
+)
+
+AnyJob = InspectJob | ConvertJob
+AnyAnswer = JobProgress | Inspected | Converted | Failed
+
+INSPECT_TIMEOUT_S = 300.0
+CONVERT_TIMEOUT_S = 1800.0
+POLL_S = 0.1
+REAP_S = 2.0
+
+
+def inspect_model(path: Path, *, cancelled: Callable[[], bool] | None = None) -> ModelInfo:
+    """Identify the file here, look inside of it in a child. Blocks; call off the UI thread.
+
+    Raises ModelFileError, UnsafeModelError, CancelledError.
+    """
+    source = model_file.identify(path)
+    answer = _run(InspectJob(source=source), INSPECT_TIMEOUT_S, ModelFileError, None, cancelled)
+    if not isinstance(answer, Inspected):
+        raise ModelFileError(f"{path.name} could not be inspected.")
+    return answer.info
+
+
+def onnx_form(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[ModelSource, tuple[str, ...]]:
+    """The model as an ONNX file in the cache, and notes on the conversion. Blocks.
+
+    Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
+    """
+    job = ConvertJob(source=source, inputs=tuple(inputs), out_dir=str(cache_dir()))
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
+    if not isinstance(answer, Converted):
+        raise ConversionError("The conversion ended without a result.")
+    return answer.model, answer.notes
+
+
+def cache_dir() -> Path:
+    """Where converted models are kept; `DUALSCOPE_CACHE` overrides it."""
+    folder = os.environ.get("DUALSCOPE_CACHE") or platformdirs.user_cache_path("dualscope")
+    path = Path(folder) / "converted"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _run(
+    job: AnyJob,
+    timeout_s: float,
+    crash_error: type[ProfilerError],
+    on_progress: Callable[[str], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> AnyAnswer:
+    """Run a job in a child process that is always reaped; its `Failed` is raised."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
+        log_path = Path(folder) / "job.log"
+        ours, theirs = context.Pipe()
+        arguments = (theirs, msgspec.msgpack.encode(job), str(log_path))
+        process = context.Process(target=child_main, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            return _wait(ours, time.monotonic() + timeout_s, on_progress, cancelled)
+        except (EOFError, OSError) as error:
+            process.join(REAP_S)
+            tail = log_path.read_text("utf-8", "replace").splitlines()[-5:]
+            raise crash_error(
+                f"The process that looked at the model {exit_reason(process.exitcode)}.",
+                " / ".join(tail) or "The file may be damaged.",
+            ) from error
+        finally:
+            if process.is_alive():
+                process.join(REAP_S)
+            if process.is_alive():
+                process.kill()
+            process.join()
+            ours.close()
+
+
+def _wait(
+    connection: Connection,
+    deadline: float,
+    on_progress: Callable[[str], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> AnyAnswer:
+    decoder: msgspec.msgpack.Decoder[AnyAnswer] = msgspec.msgpack.Decoder(AnyAnswer)
+    while True:
+        if connection.poll(POLL_S):
+            answer: AnyAnswer = decoder.decode(connection.recv_bytes())
+            if isinstance(answer, Failed):
+                raise rebuild(answer.error, answer.message, answer.hint)
+            if not isinstance(answer, JobProgress):
+                return answer
+            if on_progress:
+                on_progress(answer.text)
+        if cancelled and cancelled():
+            raise CancelledError("Stopped.")
+        if time.monotonic() > deadline:
+            raise ConversionError(
+                "The model took too long to load or convert.", "Try a smaller model or input."
+            )
+
+
+def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
+    """Body of the child process."""
+    settle_in(Path(log_path))
+    encoder = msgspec.msgpack.Encoder()
+    decoder: msgspec.msgpack.Decoder[AnyJob] = msgspec.msgpack.Decoder(AnyJob)
+
+    def send(answer: AnyAnswer) -> None:
+        connection.send_bytes(encoder.encode(answer))
+
+    job = decoder.decode(job_bytes)
+    try:
+        send(_do(job, lambda text: send(JobProgress(text=text))))
+    except ProfilerError as error:
+        send(Failed(error=type(error).__name__, message=error.message, hint=error.hint))
+    except Exception as error:
+        kind = ConversionError if isinstance(job, ConvertJob) else ModelFileError
+        send(
+            Failed(
+                error=kind.__name__,
+                message=f"{type(error).__name__}: {str(error)[:500]}",
+                details=traceback.format_exc(),
+            )
+        )
+
+
+def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
+    if isinstance(job, InspectJob):
+        from profiler.inspection import inspect
+
+        return Inspected(info=inspect(job.source))
+    from profiler.convert import convert_to_onnx
+
+    model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)
+    return Converted(model=model, notes=notes)

@@ -1,0 +1,163 @@
+"""Inputs, outputs and operators of an ONNX file. Runs in a job process only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from profiler.errors import ModelFileError
+from profiler.proposals import propose_input
+from profiler.types import InputSpec, ModelInfo, ModelSource, TensorSpec
+
+# Through these a token input may go on its way to the embedding.
+PASS_THROUGH = ("Cast", "Reshape", "Unsqueeze", "Squeeze", "Identity", "Flatten")
+
+
+def inspect(source: ModelSource) -> ModelInfo:
+    """Read the graph without its external weights. Raises ModelFileError."""
+    path = Path(source.path)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:
+        # protobuf raises its own DecodeError, whose module differs between versions.
+        raise ModelFileError(
+            f"{path.name} is a damaged ONNX file: {error}", "Copy or download it again."
+        ) from error
+    check_external_data(model, path)
+    _check_opset(model, path)
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    values = [value for value in graph.input if value.name not in weights]
+    op_counts = Counter(_op_name(node) for node in graph.node)
+    missing = _missing_ops(model)
+    return ModelInfo(
+        source=msgspec.structs.replace(source, opset=_opset(model)),
+        inputs=tuple(_input_spec(value, graph) for value in values),
+        outputs=tuple(_tensor_spec(value) for value in graph.output),
+        parameter_count=sum(_count(tensor) for tensor in graph.initializer),
+        weights_bytes=sum(_size_bytes(tensor) for tensor in graph.initializer),
+        node_count=len(graph.node),
+        op_counts=dict(op_counts.most_common()),
+        missing_torch_ops=missing,
+    )
+
+
+def check_external_data(model: onnx.ModelProto, path: Path) -> None:
+    """Every external weights file must lie in the model's folder, and be long enough."""
+    folder = path.parent.resolve()
+    for tensor in model.graph.initializer:
+        if not uses_external_data(tensor):
+            continue
+        info = ExternalDataInfo(tensor)
+        target = (folder / info.location).resolve()
+        if not target.is_relative_to(folder):
+            raise ModelFileError(
+                f"{path.name} keeps weights outside of its folder: {info.location}.",
+                "It was not read, since a model has no business there. Move the file in.",
+            )
+        if not target.is_file():
+            raise ModelFileError(
+                f"{path.name} keeps its weights in {info.location}, which is missing.",
+                f"Put {info.location} beside it.",
+            )
+        end = int(info.offset or 0) + int(info.length or 0)
+        if target.stat().st_size < end:
+            raise ModelFileError(
+                f"{info.location}, which holds weights of {path.name}, is truncated.",
+                "Copy or download it again.",
+            )
+
+
+def _check_opset(model: onnx.ModelProto, path: Path) -> None:
+    newest = onnx.defs.onnx_opset_version()
+    opset = _opset(model)
+    if opset is None and not any(entry.domain for entry in model.opset_import):
+        raise ModelFileError(f"{path.name} names no opset.", "Export it again.")
+    if opset is not None and opset > newest:
+        raise ModelFileError(
+            f"{path.name} has opset {opset}; the newest that is known here is {newest}.",
+            "Update onnx and onnxruntime, or export it with an older opset.",
+        )
+
+
+def _opset(model: onnx.ModelProto) -> int | None:
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            return int(entry.version)
+    return None
+
+
+def _missing_ops(model: onnx.ModelProto) -> tuple[str, ...]:
+    from profiler.onnx_torch import missing_ops
+
+    return missing_ops(model)
+
+
+def _op_name(node: onnx.NodeProto) -> str:
+    return f"{node.domain}::{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+
+
+def _input_spec(value: onnx.ValueInfoProto, graph: onnx.GraphProto) -> InputSpec:
+    if not value.type.HasField("tensor_type"):
+        kind = value.type.WhichOneof("value")
+        raise ModelFileError(
+            f"Input {value.name} is no tensor but a {kind}.", "Only tensor inputs can be filled."
+        )
+    spec = _tensor_spec(value)
+    return propose_input(spec.name, spec.dtype, spec.shape, _vocabulary(value.name, graph))
+
+
+def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = value.type.tensor_type
+    dims: list[int | str] = []
+    for position, dim in enumerate(tensor.shape.dim):
+        if dim.HasField("dim_value"):
+            dims.append(int(dim.dim_value))
+        else:
+            dims.append(dim.dim_param or f"{value.name}_dim{position}")
+    return TensorSpec(name=value.name, dtype=_dtype_name(tensor.elem_type), shape=tuple(dims))
+
+
+def _dtype_name(element_type: int) -> str:
+    if element_type == onnx.TensorProto.STRING:
+        return "str"
+    if element_type == onnx.TensorProto.UNDEFINED:
+        return "float32"
+    return str(onnx.helper.tensor_dtype_to_np_dtype(element_type).name)
+
+
+def _vocabulary(name: str, graph: onnx.GraphProto) -> int | None:
+    """Rows of the smallest table that the input is looked up in, followed through casts."""
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    found = [
+        int(weights[node.input[0]][0])
+        for node in _consumers(name, graph)
+        if node.op_type == "Gather" and weights.get(node.input[0])
+    ]
+    return min(found, default=None)
+
+
+def _consumers(name: str, graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    reached = {name}
+    for node in graph.node:
+        if reached.intersection(node.input):
+            if node.op_type in PASS_THROUGH and node.input[0] in reached:
+                reached.update(node.output)
+            elif len(node.input) > 1 and node.input[1] in reached:
+                yield node
+
+
+def _count(tensor: onnx.TensorProto) -> int:
+    return int(np.prod(tensor.dims, dtype=np.int64))
+
+
+def _size_bytes(tensor: onnx.TensorProto) -> int:
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return sum(len(item) for item in tensor.string_data)
+    return _count(tensor) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)

@@ -1,0 +1,87 @@
+"""Which nodes of the original ONNX graph a node of the optimized graph stands for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import onnx
+
+# Suffixes that ONNX Runtime's layout optimizer adds to names that it otherwise keeps.
+LAYOUT_SUFFIXES = ("_nchwc", "_nhwc", "_NCHWc", "_NHWC")
+
+
+def load_graph_only(path: Path) -> onnx.ModelProto:
+    """The model without its external data: names and edges are all that is needed."""
+    return onnx.load(str(path), load_external_data=False)
+
+
+class SourceMap:
+    """Maps optimized nodes to original ones; original nodes are named by their first output.
+
+    Value names mostly survive fusion. So an optimized node stands for the original node that made
+    its output, and for what lies upstream of it up to the next value that the optimized graph
+    still has. Each original node belongs to one optimized node at most; folded ones to none.
+    """
+
+    def __init__(self, original: onnx.ModelProto, optimized: onnx.ModelProto) -> None:
+        self._producers: dict[str, onnx.NodeProto] = {
+            output: node for node in original.graph.node for output in node.output if output
+        }
+        self._by_name: dict[str, onnx.NodeProto] = {
+            node.name: node for node in original.graph.node if node.name
+        }
+        self._optimized = list(optimized.graph.node)
+        self._owner: dict[str, int] = {}
+        self._covers: dict[int, list[str]] = defaultdict(list)
+        self._anchor()
+        self._claim_upstream()
+
+    def covers(self, node: onnx.NodeProto) -> tuple[str, ...]:
+        """First outputs of the original nodes that `node` stands for, its own result first."""
+        for index, candidate in enumerate(self._optimized):
+            if candidate is node or (candidate.name and candidate.name == node.name):
+                return tuple(self._covers[index])
+        return ()
+
+    def by_node_name(self) -> dict[str, tuple[str, ...]]:
+        """All optimized nodes by name, the key of ONNX Runtime's profile."""
+        return {node.name: tuple(self._covers[index]) for index, node in enumerate(self._optimized)}
+
+    def _anchor(self) -> None:
+        for index, node in enumerate(self._optimized):
+            for origin in (self._origin(output) for output in node.output):
+                if origin is not None:
+                    self._take(index, origin)
+        for index, node in enumerate(self._optimized):
+            by_name = self._by_name.get(node.name)
+            if not self._covers[index] and by_name is not None:
+                self._take(index, by_name)
+
+    def _origin(self, value: str) -> onnx.NodeProto | None:
+        if value in self._producers:
+            return self._producers[value]
+        for suffix in LAYOUT_SUFFIXES:
+            plain = value.split(suffix, maxsplit=1)[0]
+            if plain != value and plain in self._producers:
+                return self._producers[plain]
+        return None
+
+    def _claim_upstream(self) -> None:
+        """Walk back from every anchor over unclaimed nodes, in the order of execution."""
+        for index, node in enumerate(self._optimized):
+            borders = set(node.input)
+            pending = [self._producers[output] for output in self._covers[index]]
+            while pending:
+                for value in pending.pop().input:
+                    origin = self._producers.get(value)
+                    if origin is None or value in borders or origin.output[0] in self._owner:
+                        continue
+                    self._take(index, origin)
+                    pending.append(origin)
+
+    def _take(self, index: int, origin: onnx.NodeProto) -> None:
+        name = origin.output[0]
+        if name not in self._owner:
+            self._owner[name] = index
+            self._covers[index].append(name)

@@ -1,0 +1,82 @@
+"""Sensible sizes and values for an input of which only names and a type are known: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from profiler.types import Fill, InputSpec
+
+BATCH, SEQUENCE, IMAGE = 1, 128, 224
+# Parts of a dynamic dimension's name, and the size that it takes.
+SIZES: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("batch", "bs"), BATCH),
+    (("past",), 0),
+    (("seq", "token", "length", "len", "time", "frames"), SEQUENCE),
+    (("height", "width", "image", "img"), IMAGE),
+    (("channel",), 3),
+)
+MASK_NAMES = ("mask",)
+ZERO_NAMES = ("token_type", "segment")
+INDEX_NAMES = ("position",)
+TOKEN_NAMES = ("ids", "tokens", "labels")
+UNKNOWN_VOCABULARY = 100
+
+
+def propose_input(
+    name: str,
+    dtype: str,
+    dims: Sequence[int | str | None],
+    vocabulary: int | None = None,
+) -> InputSpec:
+    """An input with concrete sizes; `dims` holds ints, names of dynamic dimensions, or None.
+
+    `vocabulary`: rows of the table that the values index, where known.
+    """
+    shape: list[int] = []
+    symbols: list[str | None] = []
+    for position, dim in enumerate(dims):
+        if isinstance(dim, int) and dim > 0:
+            shape.append(dim)
+            symbols.append(None)
+        else:
+            symbol = dim if isinstance(dim, str) and dim else f"{name}_dim{position}"
+            shape.append(_size(symbol, position, dims))
+            symbols.append(symbol)
+    fill, high = _fill(name.lower(), dtype, vocabulary)
+    return InputSpec(
+        name=name,
+        dtype=dtype,
+        shape=tuple(shape),
+        symbols=tuple(symbols),
+        fill=fill,
+        high=float(high),
+    )
+
+
+def _size(symbol: str, position: int, dims: Sequence[int | str | None]) -> int:
+    lowered = symbol.lower()
+    for parts, size in SIZES:
+        if any(part in lowered for part in parts):
+            return size
+    if position == 0:
+        return BATCH
+    # [batch, channels, height, width] with fixed channels looks like an image.
+    if len(dims) == 4 and position >= 2 and dims[1] in (1, 3, 4):
+        return IMAGE
+    if len(dims) == 4 and position == 1:
+        return 3
+    return SEQUENCE
+
+
+def _fill(name: str, dtype: str, vocabulary: int | None) -> tuple[Fill, int]:
+    if dtype == "bool" or any(part in name for part in MASK_NAMES):
+        return Fill.ONES, 1
+    if not dtype.startswith(("int", "uint")):
+        return Fill.NORMAL, 1
+    if any(part in name for part in ZERO_NAMES):
+        return Fill.ZEROS, 1
+    if vocabulary:
+        return Fill.INTEGERS, vocabulary
+    if any(part in name for part in (*TOKEN_NAMES, *INDEX_NAMES)):
+        return Fill.INTEGERS, UNKNOWN_VOCABULARY
+    return Fill.ONES, 1

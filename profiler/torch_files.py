@@ -1,0 +1,81 @@
+"""Load PyTorch files without running code of theirs. Runs in child processes only."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from profiler import pickle_safety
+from profiler.errors import ModelFileError, UnsafeModelError
+from profiler.types import ModelKind, ModelSource
+
+
+def load_torch_model(source: ModelSource) -> torch.nn.Module:
+    """The model on the CPU, in evaluation mode where it has one.
+
+    Raises UnsafeModelError before anything is loaded, ModelFileError when loading fails.
+    """
+    path = Path(source.path)
+    pickle_safety.check_globals(path, source.kind)
+    try:
+        if source.kind is ModelKind.TORCHSCRIPT:
+            return load_torchscript(path).eval()
+        if source.kind is ModelKind.TORCH_EXPORT:
+            return torch.export.load(path).module()
+        return load_pickled_module(path).eval()
+    except (UnsafeModelError, ModelFileError):
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"PyTorch {torch.__version__} can't load {path.name}: {first_line(error)}",
+            "It may come from another version of PyTorch, or be damaged.",
+        ) from error
+
+
+def load_torchscript(path: Path) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+            str(path), map_location="cpu"
+        )
+    return module
+
+
+def load_pickled_module(path: Path) -> torch.nn.Module:
+    """`torch.load` with weights_only, and an allow-list of just the classes that the file names."""
+    classes: list[Any] = [
+        _torch_nn_class(*found) for found in sorted(pickle_safety.module_classes(path))
+    ]
+    with torch.serialization.safe_globals(classes):
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(loaded, torch.nn.Module):
+        raise ModelFileError(
+            f"{path.name} holds a {type(loaded).__name__}, not a module.",
+            "Save the module itself, with torch.export.save or torch.save.",
+        )
+    return loaded
+
+
+def _torch_nn_class(module: str, name: str) -> type[torch.nn.Module]:
+    """Only a Module class that torch.nn itself defines passes."""
+    found = getattr(importlib.import_module(module), name, None)
+    if (
+        isinstance(found, type)
+        and issubclass(found, torch.nn.Module)
+        and found.__module__ == module
+    ):
+        return found
+    raise UnsafeModelError(
+        f"The file names {module}.{name}, which is no module class of torch.nn.",
+        "It was made by another version of PyTorch, or to do harm.",
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, cut to a readable length."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:400] if lines else type(error).__name__

@@ -1,0 +1,210 @@
+"""The order of a run, its end, and lanes that fail, with scripted engines."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from profiler import lane, supervisor
+from profiler.errors import PlanError
+from profiler.session import Session
+from profiler.types import (
+    EngineKind,
+    EngineSpec,
+    Event,
+    Failed,
+    ModelKind,
+    ModelSource,
+    Phase,
+    Progress,
+    RoundKind,
+    RunFinished,
+    RunPlan,
+    RunStarted,
+    StoppingRule,
+    Verdict,
+)
+from tests.scripted_engine import Script, scripted
+
+Journal = list[tuple[str, str]]
+Runner = Callable[..., tuple[list[Event], Session]]
+
+
+def plan(*labels: str, **stopping: float) -> RunPlan:
+    return RunPlan(
+        model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
+        inputs=(),
+        engines=tuple(EngineSpec(label=label, engine=EngineKind.ORT) for label in labels),
+        baseline=labels[0],
+        stopping=StoppingRule(**stopping),  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return []
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
+    def run_plan(
+        scripts: dict[str, Script],
+        cancelled: Callable[[], bool] = lambda: False,
+        **stopping: float,
+    ) -> tuple[list[Event], Session]:
+        monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal))
+        session = Session()
+        events = []
+        for event in supervisor.run(plan(*scripts, **stopping), cancelled=cancelled):
+            session.apply(event)
+            events.append(event)
+        return events, session
+
+    return run_plan
+
+
+def steady(latency_ns: int, **more: object) -> Script:
+    return Script(latencies_ns=itertools.repeat(latency_ns), **more)  # type: ignore[arg-type]
+
+
+def test_stops_on_precision_with_the_exact_ratio(run: Runner) -> None:
+    events, session = run({"base": steady(3_000_000), "fast": steady(2_000_000)})
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "precision"
+    (comparison,) = session.comparisons()
+    assert (comparison.speedup, comparison.verdict) == (1.5, Verdict.FASTER)
+    assert comparison.rounds == StoppingRule().min_rounds
+
+
+def test_turns_are_interleaved_and_their_order_is_shuffled(run: Runner, journal: Journal) -> None:
+    run({"a": steady(1_000_000), "b": steady(1_000_000)})
+    first_trace = journal.index(("a", "Trace"))
+    timed = [label for label, command in journal[first_trace:] if command == "Infer"]
+    pairs = [tuple(timed[i : i + 2]) for i in range(0, len(timed) - 1, 2)]
+    assert all(set(pair) == {"a", "b"} for pair in pairs)
+    assert len(set(pairs)) == 2
+
+
+def test_a_turn_has_as_many_calls_as_fit(run: Runner) -> None:
+    _, session = run({"slow": steady(300_000_000), "quick": steady(10_000)})
+    timed = {
+        label: {len(r.latencies_ns) for r in rounds if r.kind is RoundKind.TIMED}
+        for label, rounds in session.rounds.items()
+    }
+    assert timed == {"slow": {1}, "quick": {10_000}}
+
+
+def test_drift_that_hits_both_lanes_cancels_out(run: Runner) -> None:
+    drift = [int(1e6 * (1 + 0.02 * turn)) for turn in range(400)]
+    _, session = run(
+        {
+            "base": Script(latencies_ns=[2 * value for value in drift]),
+            "fast": Script(latencies_ns=drift),
+        }
+    )
+    (comparison,) = session.comparisons()
+    assert comparison.speedup == pytest.approx(2.0, rel=0.03)
+    assert comparison.verdict is Verdict.FASTER
+
+
+def test_noise_too_wide_at_the_limit_is_unresolved(run: Runner) -> None:
+    noisy = itertools.cycle([1_000_000, 1_800_000, 1_300_000, 900_000, 2_500_000])
+    events, session = run(
+        {"base": steady(1_400_000), "noisy": Script(latencies_ns=noisy)}, max_rounds=15
+    )
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "time limit"
+    assert session.comparisons()[0].verdict is Verdict.UNRESOLVED
+    assert "Unresolved" in session.verdict()
+
+
+def test_a_lane_that_dies_is_told_and_the_other_goes_on(run: Runner) -> None:
+    _, session = run(
+        {"base": steady(1_000_000), "dies": steady(1_000_000, dies_at_turn=12, log=("boom",))}
+    )
+    failure = session.failures["dies"]
+    assert "SIGKILL" in failure.message
+    assert failure.log_tail == ("boom",)
+    assert session.finished is not None
+    assert session.finished.reason == "precision"
+    assert len(session.rounds["base"]) > len(session.rounds["dies"])
+
+
+def test_a_lane_that_cannot_load_keeps_its_reason(run: Runner, journal: Journal) -> None:
+    error = Failed(error="ModelFileError", message="No such operator.", hint="Update.")
+    _, session = run({"base": steady(1_000_000), "bad": Script(load_error=error)})
+    failure = session.failures["bad"]
+    assert (failure.phase, failure.message, failure.hint) == (
+        Phase.LOADING,
+        "No such operator.",
+        "Update.",
+    )
+    assert ("bad", "Infer") not in journal
+
+
+def test_all_lanes_failing_ends_the_run(run: Runner) -> None:
+    error = Failed(error="EngineError", message="No.")
+    events, session = run({"a": Script(load_error=error), "b": Script(load_error=error)})
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "all lanes failed"
+    assert set(session.failures) == {"a", "b"}
+
+
+def test_cancel_keeps_what_was_measured(run: Runner) -> None:
+    seen: list[int] = []
+
+    def cancelled() -> bool:
+        seen.append(1)
+        return len(seen) > 5
+
+    _, session = run({"a": steady(1_000_000), "b": steady(1_000_000)}, cancelled=cancelled)
+    assert session.finished is not None
+    assert session.finished.reason == "stopped"
+    assert len(session.rounds["a"]) > 0
+
+
+def test_cancel_ends_a_hanging_lane(run: Runner) -> None:
+    polls = itertools.count()
+    _, session = run({"a": steady(1_000_000, hangs_at_turn=3)}, cancelled=lambda: next(polls) > 3)
+    assert session.finished is not None
+    assert session.finished.reason == "stopped"
+
+
+def test_a_trace_that_fails_does_not_fail_the_lane(run: Runner) -> None:
+    error = Failed(error="EngineError", message="No profile.")
+    _, session = run({"a": steady(1_000_000, trace_error=error), "b": steady(1_000_000)})
+    assert session.failures == {}
+    assert session.operators("a") == []
+    assert session.operators("b")[0].op_type == "Conv"
+    assert any("No profile." in line.text for line in session.logs)
+
+
+def test_outputs_that_differ_are_found(run: Runner) -> None:
+    _, session = run({"a": steady(1_000_000), "b": steady(1_000_000, output=2.0)})
+    (outputs,) = session.outputs
+    assert not outputs.agree
+    assert outputs.differences[0].max_abs == pytest.approx(1.0)
+
+
+def test_a_lone_lane_is_measured(run: Runner) -> None:
+    _, session = run({"only": steady(2_000_000)})
+    assert session.verdict() == "only takes 2 ms (p50); nothing to compare with."
+
+
+def test_progress_tells_the_phases_in_order(run: Runner) -> None:
+    events, _ = run({"a": steady(1_000_000), "b": steady(1_000_000)})
+    phases = [event.phase for event in events if isinstance(event, Progress)]
+    assert [phase for phase, _ in itertools.groupby(phases)] == [
+        Phase.LOADING,
+        Phase.WARMING_UP,
+        Phase.MEASURING,
+        Phase.FINISHED,
+    ]
+
+
+def test_an_impossible_plan_is_refused_before_anything_starts() -> None:
+    with pytest.raises(PlanError, match="Two lanes"):
+        next(supervisor.run(plan("a", "a")))

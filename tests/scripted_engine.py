@@ -1,0 +1,123 @@
+"""An engine process that follows a script: exact latencies, a crash, a hang, on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+
+from profiler.errors import EngineError
+from profiler.outputs import save_outputs
+from profiler.types import (
+    AnyCommand,
+    AnyReply,
+    EngineSpec,
+    Failed,
+    Infer,
+    Latencies,
+    Load,
+    Loaded,
+    OpTiming,
+    OutputsSaved,
+    SaveOutputs,
+    Trace,
+    Traced,
+)
+
+
+@dataclass
+class Script:
+    """What a lane does. `latencies_ns` gives one value a turn."""
+
+    latencies_ns: Iterable[int] = field(default_factory=lambda: repeat(1_000_000))
+    output: float = 1.0
+    load_error: Failed | None = None
+    trace_error: Failed | None = None
+    dies_at_turn: int | None = None
+    hangs_at_turn: int | None = None
+    log: tuple[str, ...] = ()
+
+
+class ScriptedProcess:
+    """Stands in for `EngineProcess`; `journal` notes every command of every lane in order."""
+
+    def __init__(self, spec: EngineSpec, script: Script, journal: list[tuple[str, str]]) -> None:
+        self.spec = spec
+        self.pid = 4242
+        self.alive = True
+        self.closed = False
+        self._script = script
+        self._turns: Iterator[int] = iter(script.latencies_ns)
+        self._count = 0
+        self._journal = journal
+        self._reply: AnyReply | None = None
+        self._log = list(script.log)
+
+    def send(self, command: AnyCommand) -> None:
+        self._journal.append((self.spec.label, type(command).__name__))
+        self._reply = self._answer(command)
+
+    def receive(self, timeout_s: float) -> AnyReply | None:
+        del timeout_s
+        if not self.alive:
+            raise EngineError(f"{self.spec.label} died with SIGKILL.", "Look at the log.")
+        reply, self._reply = self._reply, None
+        return reply
+
+    def log_lines(self) -> list[str]:
+        lines, self._log = self._log, []
+        return lines
+
+    def log_tail(self, count: int = 20) -> tuple[str, ...]:
+        return self._script.log[-count:]
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        del timeout_s
+        self.closed = True
+
+    def _answer(self, command: AnyCommand) -> AnyReply | None:
+        script = self._script
+        match command:
+            case Load():
+                loaded = Loaded(
+                    load_time_ns=5, first_iteration_ns=6, engine_version="1", output_names=("y",)
+                )
+                return script.load_error or loaded
+            case Infer(iterations=iterations):
+                return self._latencies(iterations)
+            case SaveOutputs(path=path):
+                save_outputs(Path(path), [np.full((1, 4), script.output, dtype=np.float32)])
+                return OutputsSaved(path=path)
+            case Trace(iterations=iterations):
+                op = OpTiming(name="a", op_type="Conv", start_ns=0, duration_ns=9)
+                traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))
+                return script.trace_error or traced
+        return None
+
+    def _latencies(self, iterations: int) -> Latencies | None:
+        turn = self._count
+        self._count += 1
+        if turn == self._script.hangs_at_turn:
+            return None
+        if turn == self._script.dies_at_turn:
+            self.alive = False
+            return None
+        value = next(self._turns)
+        return Latencies(
+            started_ns=turn, latencies_ns=(value,) * iterations, cpu_time_ns=0, peak_rss_bytes=1
+        )
+
+
+def scripted(
+    scripts: dict[str, Script], journal: list[tuple[str, str]]
+) -> Callable[[EngineSpec, Path], ScriptedProcess]:
+    """A replacement for the `EngineProcess` class."""
+
+    def make(spec: EngineSpec, work_dir: Path) -> ScriptedProcess:
+        del work_dir
+        return ScriptedProcess(spec, scripts[spec.label], journal)
+
+    return make
