@@ -1,0 +1,81 @@
+"""The machine and the software that a run was made with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from profiler.telemetry import gpu_status
+from profiler.version import VERSION
+
+PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "onnxscript", "numpy", "netron")
+# Variables with these prefixes steer thread pools and devices.
+VARIABLES = ("OMP_", "MKL_", "KMP_", "GOMP_", "CUDA_", "ORT_", "TORCH_", "PYTORCH_", "NVIDIA_")
+
+
+def describe_environment() -> dict[str, str]:
+    """Names and values as a person reads them; imports no engine."""
+    memory = psutil.virtual_memory()
+    found = {
+        "dualscope": VERSION,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": f"{psutil.cpu_count(logical=False)} physical, {psutil.cpu_count()} logical",
+        "affinity": _affinity(),
+        "memory": f"{memory.total / 2**30:.1f} GiB",
+        "gpu": gpu_status(),
+        "container limit": _container_limit(),
+    }
+    found |= {name: version for name in PACKAGES if (version := _version(name))}
+    found |= _linux_settings()
+    found |= {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _cpu_model() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _affinity() -> str:
+    process = psutil.Process()
+    if not hasattr(process, "cpu_affinity"):
+        return ""
+    return ",".join(str(core) for core in process.cpu_affinity())
+
+
+def _container_limit() -> str:
+    """Of a cgroup v2, as on today's Linux."""
+    parts = {"cpu": _read("/sys/fs/cgroup/cpu.max"), "memory": _read("/sys/fs/cgroup/memory.max")}
+    return ", ".join(
+        f"{name} {value}" for name, value in parts.items() if value and "max" not in value
+    )
+
+
+def _linux_settings() -> dict[str, str]:
+    return {
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "smt": _read("/sys/devices/system/cpu/smt/control"),
+        "turbo off": _read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
+    }

@@ -1,0 +1,1 @@
+"""ONNX operators by family; every file here is loaded."""
