@@ -117,7 +117,7 @@ class Context:
             return value
         if isinstance(value, ShapeValue) and all(isinstance(d, int) for d in value.dims):
             return np.array(value.dims[0] if value.scalar else value.dims, dtype=np.int64)
-        self.refuse(f"{what} that is computed at run time")
+        return self.refuse(f"{what} that is computed at run time")
 
     def size(self, x: Value, position: int, axis: int) -> Dim:
         """Size of input `position` along `axis`: an int when shape inference knows it."""
@@ -152,9 +152,9 @@ def as_shape(value: Value) -> ShapeValue | None:
     """Shape values, and small constants of integers."""
     if isinstance(value, ShapeValue):
         return value
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim <= 1:
-        if value.size <= MAX_SHAPE_ELEMENTS:
-            return ShapeValue(tuple(int(v) for v in value.reshape(-1)), value.ndim == 0)
+    is_integers = isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim <= 1
+    if isinstance(value, np.ndarray) and is_integers and value.size <= MAX_SHAPE_ELEMENTS:
+        return ShapeValue(tuple(int(v) for v in value.reshape(-1)), value.ndim == 0)
     return None
 
 

@@ -25,7 +25,7 @@ def constant(context: Context) -> Value:
                 return np.array(value, dtype=np.int64)
             case "value_float" | "value_floats":
                 return np.array(value, dtype=np.float32)
-    context.refuse("this kind of constant")
+    return context.refuse("this kind of constant")
 
 
 @op("Shape")
@@ -241,7 +241,7 @@ def split(context: Context, x: Value, sizes: Value = None) -> tuple[Value, ...]:
     given = context.ints(sizes, "sizes") if sizes is not None else context.attribute("split")
     if given is None:
         tensor = context.tensor(x)
-            whole = context.size(tensor, 0, axis)
+        whole = context.size(tensor, 0, axis)
         if not isinstance(whole, int):
             context.refuse("an even split of a dynamic size")
         part = -(-whole // count)
