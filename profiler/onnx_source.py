@@ -54,18 +54,18 @@ class SourceMap:
                 if origin is not None:
                     self._take(index, origin)
         for index, node in enumerate(self._optimized):
-            by_name = self._by_name.get(node.name)
-            if not self._covers[index] and by_name is not None:
-                self._take(index, by_name)
+            if not self._covers[index]:
+                # The layout optimizer names a node after the value that it stands for.
+                by_name = self._by_name.get(node.name) or self._origin(node.name)
+                if by_name is not None:
+                    self._take(index, by_name)
 
     def _origin(self, value: str) -> onnx.NodeProto | None:
-        if value in self._producers:
-            return self._producers[value]
+        """The original node that made a value, its layout suffix left out."""
+        plain = value
         for suffix in LAYOUT_SUFFIXES:
-            plain = value.split(suffix, maxsplit=1)[0]
-            if plain != value and plain in self._producers:
-                return self._producers[plain]
-        return None
+            plain = plain.partition(suffix)[0]
+        return self._producers.get(value) or self._producers.get(plain)
 
     def _claim_upstream(self) -> None:
         """Walk back from every anchor over unclaimed nodes, in the order of execution."""

@@ -1,0 +1,26 @@
+"""Every iteration of every round as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from profiler.exporters.base import Exporter
+from profiler.session import Session
+
+HEADER = ("lane", "round", "kind", "iteration", "latency_ns", "foreign_cpu_share")
+
+
+def render(session: Session) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for label in session.labels():
+        for item in session.rounds.get(label, ()):
+            for number, latency_ns in enumerate(item.latencies_ns):
+                share = f"{item.foreign_cpu_share:.4f}"
+                writer.writerow((label, item.index, item.kind.value, number, latency_ns, share))
+    return text.getvalue()
+
+
+EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render)

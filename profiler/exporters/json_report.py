@@ -1,0 +1,95 @@
+"""Everything derived from a session as JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from profiler.exporters.base import Exporter
+from profiler.session import Session
+from profiler.types import Comparison, RoundKind
+
+FORMAT = 1
+
+
+def render(session: Session) -> str:
+    return json.dumps(report(session), indent=2, ensure_ascii=False)
+
+
+def report(session: Session) -> dict[str, Any]:
+    """Plain dicts; times in ns unless the key says otherwise."""
+    plan = session.plan
+    return {
+        "format": FORMAT,
+        "dualscope": session.version,
+        "verdict": session.verdict(),
+        "model": msgspec.to_builtins(plan.model) if plan else None,
+        "inputs": msgspec.to_builtins(plan.inputs) if plan else [],
+        "baseline": plan.baseline if plan else None,
+        "lanes": [_lane(session, label) for label in session.labels()],
+        "comparisons": [_comparison(session, c) for c in session.comparisons()],
+        "environment": session.environment,
+        "finished": session.finished.reason if session.finished else None,
+        "started_ns": session.started_ns,
+    }
+
+
+def _lane(session: Session, label: str) -> dict[str, Any]:
+    spec, stats = session.spec(label), session.latency_stats(label)
+    ready, failure = session.ready.get(label), session.failures.get(label)
+    return {
+        "label": label,
+        "name": session.name(label),
+        "engine": spec.engine.value,
+        "device": spec.device,
+        "options": spec.options,
+        "engine_version": ready.engine_version if ready else None,
+        "graph_note": ready.graph_note if ready else "",
+        "load_time_ns": ready.load_time_ns if ready else None,
+        "first_iteration_ns": ready.first_iteration_ns if ready else None,
+        "weights_bytes": ready.weights_bytes if ready else None,
+        "latency_ns": stats
+        and {
+            "p50": stats.p50_ns,
+            "p90": stats.p90_ns,
+            "p99": stats.p99_ns,
+            "min": stats.min_ns,
+            "mean": stats.mean_ns,
+            "stdev": stats.stdev_ns,
+        },
+        "iterations": stats.iterations if stats else 0,
+        "throughput_per_s": stats.throughput_per_s if stats else None,
+        "rounds": [
+            {
+                "index": r.index,
+                "latencies_ns": list(r.latencies_ns),
+                "foreign_cpu_share": r.foreign_cpu_share,
+            }
+            for r in session.rounds.get(label, ())
+            if r.kind is RoundKind.TIMED
+        ],
+        "operators": [msgspec.to_builtins(row) for row in session.operators(label)],
+        "failure": msgspec.to_builtins(failure) if failure else None,
+    }
+
+
+def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
+    outputs = next((o for o in session.outputs if o.candidate == comparison.candidate), None)
+    return {
+        "baseline": comparison.baseline,
+        "candidate": comparison.candidate,
+        "speedup": comparison.speedup,
+        "low": comparison.low,
+        # JSON has no infinity: an interval without an upper end is null.
+        "high": comparison.high if math.isfinite(comparison.high) else None,
+        "verdict": comparison.verdict.value,
+        "rounds": comparison.rounds,
+        "outputs_agree": outputs.agree if outputs else None,
+        "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
+    }
+
+
+EXPORTER = Exporter("json", ".json", "Everything (JSON)", render)

@@ -1,0 +1,296 @@
+"""The session file: a DuckDB database, written while the run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import msgspec
+import numpy as np
+
+from profiler import session_schema
+from profiler.errors import SessionFileError
+from profiler.session import Session
+from profiler.types import (
+    AnyEvent,
+    Event,
+    GpuSample,
+    OpTiming,
+    OpTimings,
+    Progress,
+    Round,
+    TelemetrySample,
+)
+
+SUFFIX = ".dualscope"
+# Value names hold no line feed, so that one text can hold several.
+SEPARATOR = "\n"
+FLUSH_EVERY = 50
+TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
+
+
+class SessionWriter:
+    """Appends events; what was flushed survives the death of the process. Context manager.
+
+    Raises SessionFileError when the file exists or can't be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pending: list[tuple[int, Event]] = []
+        self._seq = 0
+        if path.exists():
+            raise SessionFileError(f"{path} exists already.", "Choose another name.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = duckdb.connect(str(path))
+        except (OSError, duckdb.Error) as error:
+            raise SessionFileError(
+                f"{path} can't be written: {error}", "Choose another folder."
+            ) from error
+        self._db.execute(session_schema.CREATE)
+        self._db.execute(
+            "INSERT INTO meta VALUES ('format', 'dualscope session'), ('version', ?)",
+            [str(session_schema.VERSION)],
+        )
+
+    def append(self, event: Event) -> None:
+        """Take an event; it reaches the disk with the next flush. Progress is not kept."""
+        if isinstance(event, Progress):
+            return
+        self._pending.append((self._seq, event))
+        self._seq += 1
+        if len(self._pending) >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending in one transaction. Raises SessionFileError (disk full)."""
+        if not self._pending:
+            return
+        try:
+            self._db.execute("BEGIN")
+            for seq, event in self._pending:
+                self._insert(seq, event)
+            self._db.execute("COMMIT")
+        except duckdb.Error as error:
+            raise SessionFileError(
+                f"{self.path} can't be written: {error}", "The disk may be full."
+            ) from error
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Flush and close; the file is complete afterwards."""
+        try:
+            self.flush()
+        finally:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _insert(self, seq: int, event: Event) -> None:
+        match event:
+            case Round():
+                self._row(
+                    "rounds",
+                    seq,
+                    event.time_ns,
+                    event.label,
+                    event.index,
+                    event.kind.value,
+                    event.started_ns,
+                    event.foreign_cpu_share,
+                    event.peak_rss_bytes,
+                    list(event.latencies_ns),
+                )
+            case OpTimings():
+                self._row(
+                    "traces",
+                    seq,
+                    event.time_ns,
+                    event.label,
+                    event.round,
+                    event.iterations,
+                    list(event.traced_latencies_ns),
+                )
+                self._insert_ops(seq, event.ops)
+            case TelemetrySample():
+                gpus = msgspec.json.encode(event.gpus).decode()
+                self._row(
+                    "telemetry",
+                    seq,
+                    event.time_ns,
+                    event.cpu_pct,
+                    event.memory_used_bytes,
+                    event.memory_total_bytes,
+                    event.cpu_freq_mhz,
+                    gpus,
+                )
+            case _:
+                content = msgspec.json.encode(event).decode()
+                label = getattr(event, "label", None)
+                self._row("events", seq, type(event).__name__, event.time_ns, label, content)
+
+    def _row(self, table: str, *values: Any) -> None:
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"INSERT INTO {table} VALUES ({marks})", list(values))
+
+    def _insert_ops(self, seq: int, ops: tuple[OpTiming, ...]) -> None:
+        """By columns: row by row takes a hundred times as long."""
+        if not ops:
+            return
+        columns: dict[str, Any] = {"trace_seq": np.full(len(ops), seq, dtype=np.int64)}
+        for name in COLUMNS:
+            values = [getattr(op, name) for op in ops]
+            if name == "source_nodes":
+                values = [SEPARATOR.join(nodes) for nodes in values]
+            kind: Any = object if name in TEXT_FIELDS else np.int64
+            columns[name] = np.array(values, dtype=kind)
+        self._db.register("new_ops", columns)
+        self._db.execute(
+            f"INSERT INTO op_timings SELECT trace_seq, {', '.join(COLUMNS)} FROM new_ops"
+        )
+        self._db.unregister("new_ops")
+
+
+COLUMNS = (
+    "name",
+    "op_type",
+    "start_ns",
+    "duration_ns",
+    "source_nodes",
+    "device",
+    "scope",
+    "iteration",
+    "thread",
+    "shapes",
+    "provider",
+)
+
+
+def read_session(path: Path) -> Session:
+    """The session as it was. Raises SessionFileError for anything that isn't one."""
+    database = _open(path)
+    try:
+        _check_version(database, path)
+        numbered = [
+            *_events(database),
+            *_rounds(database),
+            *_traces(database),
+            *_telemetry(database),
+        ]
+    except (duckdb.Error, msgspec.DecodeError) as error:
+        raise SessionFileError(
+            f"{path.name} is damaged: {error}", "What an older copy of it holds may still open."
+        ) from error
+    finally:
+        database.close()
+    session = Session()
+    for _, event in sorted(numbered, key=lambda item: item[0]):
+        session.apply(event)
+    return session
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    if not path.is_file():
+        raise SessionFileError(f"{path} is no file.", "It may have been moved or deleted.")
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        text = str(error)
+        if "lock" in text.lower():
+            raise SessionFileError(
+                f"{path.name} is being written by another run.", "Wait until that run has ended."
+            ) from error
+        raise SessionFileError(
+            f"{path.name} is no Dualscope session.", "A session's file ends in .dualscope."
+        ) from error
+
+
+def _check_version(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        meta = dict(database.execute("SELECT key, value FROM meta").fetchall())
+    except duckdb.CatalogException as error:
+        raise SessionFileError(
+            f"{path.name} is a DuckDB database, but no Dualscope session.", "Choose another file."
+        ) from error
+    version = int(meta.get("version", 0))
+    if version > session_schema.VERSION:
+        raise SessionFileError(
+            f"{path.name} was written by a newer Dualscope (format {version}).",
+            "Update Dualscope to open it.",
+        )
+
+
+def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+    rows = database.execute("SELECT seq, content FROM events").fetchall()
+    return [(seq, decoder.decode(content)) for seq, content in rows]
+
+
+def _rounds(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+    rows = database.execute(
+        "SELECT seq, time_ns, label, index, kind, started_ns, foreign_cpu_share, peak_rss_bytes, "
+        "latencies_ns FROM rounds"
+    )
+    return [(seq, _struct(rows, Round, values)) for seq, *values in rows.fetchall()]
+
+
+def _telemetry(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+    rows = database.execute("SELECT * FROM telemetry").fetchall()
+    return [
+        (
+            seq,
+            TelemetrySample(
+                time_ns=time_ns,
+                cpu_pct=cpu_pct,
+                memory_used_bytes=used,
+                memory_total_bytes=total,
+                cpu_freq_mhz=frequency,
+                gpus=msgspec.json.decode(gpus, type=tuple[GpuSample, ...]),
+            ),
+        )
+        for seq, time_ns, cpu_pct, used, total, frequency, gpus in rows
+    ]
+
+
+def _traces(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+    ops: dict[int, list[OpTiming]] = {}
+    rows = database.execute(
+        f"SELECT trace_seq, {', '.join(COLUMNS)} FROM op_timings ORDER BY rowid"
+    )
+    for seq, *values in rows.fetchall():
+        named = dict(zip(COLUMNS, values, strict=True))
+        sources = named["source_nodes"]
+        named["source_nodes"] = tuple(sources.split(SEPARATOR)) if sources else ()
+        ops.setdefault(seq, []).append(OpTiming(**named))
+    rows = database.execute("SELECT * FROM traces")
+    return [
+        (
+            seq,
+            OpTimings(
+                time_ns=time_ns,
+                label=label,
+                round=number,
+                iterations=iterations,
+                traced_latencies_ns=tuple(latencies),
+                ops=tuple(ops.get(seq, ())),
+            ),
+        )
+        for seq, time_ns, label, number, iterations, latencies in rows.fetchall()
+    ]
+
+
+def _struct(rows: Any, kind: type[Round], values: list[Any]) -> Round:
+    names = [column[0] for column in rows.description[1:]]
+    return msgspec.convert(dict(zip(names, values, strict=True)), kind, strict=False)

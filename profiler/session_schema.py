@@ -1,0 +1,33 @@
+"""Tables of the session file, and the history of their versions.
+
+Version 1 (0.1.0): first version.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+# MIGRATIONS[n] brings a file of version n to n + 1.
+MIGRATIONS: dict[int, str] = {}
+
+CREATE = """
+CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR);
+CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, content JSON);
+CREATE TABLE rounds (
+    seq BIGINT, time_ns BIGINT, label VARCHAR, index INTEGER, kind VARCHAR, started_ns BIGINT,
+    foreign_cpu_share DOUBLE, peak_rss_bytes BIGINT, latencies_ns BIGINT[]
+);
+CREATE TABLE traces (
+    seq BIGINT, time_ns BIGINT, label VARCHAR, round INTEGER, iterations INTEGER,
+    traced_latencies_ns BIGINT[]
+);
+CREATE TABLE op_timings (
+    trace_seq BIGINT, name VARCHAR, op_type VARCHAR, start_ns BIGINT, duration_ns BIGINT,
+    source_nodes VARCHAR, device VARCHAR, scope VARCHAR, iteration INTEGER, thread BIGINT,
+    shapes VARCHAR, provider VARCHAR
+);
+CREATE TABLE telemetry (
+    seq BIGINT, time_ns BIGINT, cpu_pct DOUBLE, memory_used_bytes BIGINT,
+    memory_total_bytes BIGINT, cpu_freq_mhz DOUBLE, gpus JSON
+);
+"""
