@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def _ways(
     def dynamo(program: Any, **more: Any) -> Callable[[Path], Any]:
         def export(path: Path) -> Any:
             return torch.onnx.export(
-                program, path, dynamo=True, external_data=False, input_names=names, **more
+                program, f=path, dynamo=True, external_data=False, input_names=names, **more
             )
 
         return export
@@ -116,7 +116,9 @@ def _ways(
         from torch._export.converter import TS2EPConverter
 
         def through_export(path: Path) -> Any:
-            return dynamo(TS2EPConverter(module, tensors).convert())(path)
+            return dynamo(TS2EPConverter(cast(torch.jit.ScriptModule, module), tensors).convert())(
+                path
+            )
 
         def older(path: Path) -> Any:
             axes = {spec.name: _dynamic_axes(spec) for spec in inputs}

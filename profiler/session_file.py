@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +28,7 @@ from profiler.types import (
 SUFFIX = ".dualscope"
 # Value names hold no line feed, so that one text can hold several.
 SEPARATOR = "\n"
-FLUSH_EVERY = 50
+FLUSH_INTERVAL_S = 1.0
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
 
 
@@ -41,6 +42,7 @@ class SessionWriter:
         self.path = path
         self._pending: list[tuple[int, Event]] = []
         self._seq = 0
+        self._flushed_at_s = time.monotonic()
         if path.exists():
             raise SessionFileError(f"{path} exists already.", "Choose another name.")
         try:
@@ -62,7 +64,7 @@ class SessionWriter:
             return
         self._pending.append((self._seq, event))
         self._seq += 1
-        if len(self._pending) >= FLUSH_EVERY:
+        if time.monotonic() - self._flushed_at_s >= FLUSH_INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:
@@ -79,6 +81,7 @@ class SessionWriter:
                 f"{self.path} can't be written: {error}", "The disk may be full."
             ) from error
         self._pending.clear()
+        self._flushed_at_s = time.monotonic()
 
     def close(self) -> None:
         """Flush and close; the file is complete afterwards."""

@@ -156,8 +156,8 @@ class _Runner:
                     lane.label,
                     fraction=min(1.0, (time.monotonic() - started) / rule.time_limit_s),
                 )
-                # Short blocks at first; a tenth of a turn is enough to see it settle.
-                count = 1 if index < 2 else lane.calls_in(self.plan.turn_ns // 10)
+                # Single calls at first, to learn how long one takes; then a median of several.
+                count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
                 event = yield from self._turn(lane, RoundKind.WARMUP, index, count)
                 if event is None:
                     break

@@ -133,7 +133,7 @@ class WarmupRule(Struct, frozen=True, kw_only=True):
 
     min_calls: int = 8
     max_calls: int = 200
-    time_limit_s: float = 15.0
+    time_limit_s: float = 8.0
     settle_tolerance: float = 0.05
 
 

@@ -65,7 +65,8 @@ def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _has_definition(schema: onnx.defs.OpSchema) -> bool:
-    return bool(schema.has_function or schema.has_context_dependent_function)
+    versions = schema.function_opset_versions, schema.context_dependent_function_opset_versions
+    return any(versions)
 
 
 def _missing(graph: onnx.GraphProto) -> tuple[str, ...]:
@@ -195,13 +196,15 @@ class _Builder:
                 self._weights[id(array)] = self.graph.get_attr(target)
             # The key is an id: keep the array alive.
             self.values[f"dualscope constant {id(array)}"] = array
-        return self._weights[id(array)]
+        found: torch.fx.Node = self._weights[id(array)]
+        return found
 
     def _first_call(self) -> torch.fx.Node:
         for node in self.graph.nodes:
             if node.op not in ("placeholder", "get_attr"):
                 return node
-        return self.graph._root
+        root: torch.fx.Node = self.graph._root
+        return root
 
     def _store(self, name: str, array: np.ndarray[Any, Any]) -> str:
         """Place under nested modules, so that "layer1.0.weight" keeps its name."""

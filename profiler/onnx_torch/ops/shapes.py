@@ -153,7 +153,10 @@ def expand(context: Context, x: Value, target: Value) -> Value:
 
 def broadcast_to(x: torch.Tensor, dims: list[int]) -> torch.Tensor:
     """Broadcasting in both directions: a target of 1 keeps the input's size."""
-    return x.expand(torch.broadcast_shapes(x.shape, tuple(dims)))
+    shape: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+        x.shape, tuple(dims)
+    )
+    return x.expand(shape)
 
 
 @op("Transpose")
@@ -209,8 +212,8 @@ def slice_(
         context.refuse("bounds that are computed from data")
     over = _axes(context, axes) or list(range(len(begin)))
     step = context.ints(steps, "steps") if steps is not None else [1] * len(begin)
-    if isinstance(x, ShapeValue) and all(isinstance(v, int) for v in (*begin, *end)):
-        return ShapeValue(x.dims[slice(begin[0], end[0], step[0])])  # type: ignore[misc]
+    if isinstance(x, ShapeValue) and isinstance(begin[0], int) and isinstance(end[0], int):
+        return ShapeValue(x.dims[slice(begin[0], end[0], step[0])])
     for axis, first, last, stride in zip(over, begin, end, step, strict=True):
         if stride > 0:
             limit = min(last, FAR) if isinstance(last, int) else last
@@ -294,8 +297,9 @@ def constant_of_shape(context: Context, target: Value) -> Value:
         context.refuse("a shape that is computed from data")
     given = context.attribute("value")
     fill = onnx.numpy_helper.to_array(given).reshape(-1)[0] if given is not None else np.float32(0)
-    if all(isinstance(d, int) for d in dims):
-        return np.full(dims, fill)
+    known = [d for d in dims if isinstance(d, int)]
+    if len(known) == len(dims):
+        return np.full(known, fill)
     return context.call(full, dims, fill.item(), torch.from_numpy(np.array([fill])).dtype)
 
 

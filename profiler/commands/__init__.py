@@ -1,0 +1,1 @@
+"""Subcommands, one file each: `add_parser(subparsers)`."""

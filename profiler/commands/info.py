@@ -1,0 +1,53 @@
+"""`dualscope info`: what a model or session file holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from profiler.console import summary
+from profiler.exporters import formats
+from profiler.inputs import describe_shape
+from profiler.jobs import inspect_model
+from profiler.session_file import SUFFIX, read_session
+from profiler.types import ModelInfo
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("info", help="show what a model or session file holds")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.file.suffix == SUFFIX:
+        session = read_session(arguments.file)
+        text = formats()["json"].render(session) if arguments.json else summary(session)
+    else:
+        info = inspect_model(arguments.file)
+        text = json.dumps(msgspec.to_builtins(info), indent=2) if arguments.json else describe(info)
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def describe(info: ModelInfo) -> str:
+    """A few lines for a person."""
+    source = info.source
+    lines = [
+        f"{Path(source.path).name}: {source.kind.value}, {source.size_bytes / 2**20:.2f} MiB",
+        f"sha256 {source.sha256}",
+        f"opset {source.opset or '-'}, producer {source.producer or '-'}",
+        f"{info.parameter_count:,} parameters, {info.node_count} nodes",
+        *(f"input {s.name}: {s.dtype} {describe_shape(s)}, {s.fill.value}" for s in info.inputs),
+        *(f"output {s.name}: {s.dtype} {list(s.shape)}" for s in info.outputs),
+    ]
+    operators = ", ".join(f"{name} {count}" for name, count in list(info.op_counts.items())[:12])
+    lines.append(f"operators: {operators}")
+    if info.missing_torch_ops:
+        lines.append(f"no PyTorch form of: {', '.join(info.missing_torch_ops)}")
+    return "\n".join([*lines, *(f"note: {note}" for note in info.notes)])

@@ -1,0 +1,75 @@
+"""What the command line shows: progress on standard error, a summary as text."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from profiler.session import Session
+from profiler.types import Event, Phase, Progress
+
+PLAIN_INTERVAL_S = 5.0
+BAR_WIDTH = 24
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; now and then a plain line elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._phase = ""
+        self._written_at_s = 0.0
+
+    def show(self, event: Event) -> None:
+        """Anything but progress is passed over."""
+        if not isinstance(event, Progress):
+            return
+        if self._terminal:
+            self._stream.write("\r\x1b[K" + (progress_text(event) if self._goes_on(event) else ""))
+            self._stream.flush()
+            return
+        phase = f"{event.phase} {event.detail}"
+        late = time.monotonic() - self._written_at_s >= PLAIN_INTERVAL_S
+        if self._goes_on(event) and (phase != self._phase or late):
+            self._stream.write(progress_text(event) + "\n")
+            self._phase, self._written_at_s = phase, time.monotonic()
+
+    def _goes_on(self, event: Progress) -> bool:
+        return event.phase is not Phase.FINISHED
+
+
+def progress_text(event: Progress) -> str:
+    """`measuring [#####---] round 12, interval 3.1 %, 8 s left`."""
+    if event.phase is not Phase.MEASURING:
+        return f"{event.phase} {event.detail}".strip()
+    full = round(BAR_WIDTH * (event.fraction or 0.0))
+    parts = [f"round {event.round}"]
+    if event.interval_width is not None and event.interval_width < 10:
+        parts.append(f"interval {event.interval_width:.1%} of the ratio")
+    if event.time_left_s is not None:
+        parts.append(f"{event.time_left_s:.0f} s left at most")
+    return f"measuring [{'#' * full}{'-' * (BAR_WIDTH - full)}] {', '.join(parts)}"
+
+
+def summary(session: Session) -> str:
+    """Verdict and one line a lane."""
+    lines = [session.verdict() or "Nothing was measured.", ""]
+    header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
+    lines.append(header)
+    for label in session.labels():
+        stats = session.latency_stats(label)
+        if stats is None:
+            lines.append(f"{session.name(label):<28}{'not measured':>20}")
+            continue
+        figures = (stats.p50_ns / 1e6, stats.p90_ns / 1e6, stats.p99_ns / 1e6)
+        text = "".join(f"{value:>10.4g}" for value in figures)
+        rate = f"{stats.throughput_per_s:>10.4g}"
+        lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
+    for label in session.labels():
+        rows = session.operators(label)[:5]
+        if rows:
+            top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
+            lines.append(f"top operators of {session.name(label)}: {top}")
+    return "\n".join(lines)

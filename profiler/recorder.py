@@ -1,0 +1,35 @@
+"""A run with everything that is kept of it: engines' events and telemetry, into a session file."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from profiler import supervisor
+from profiler.session_file import SessionWriter
+from profiler.telemetry import Telemetry
+from profiler.types import Event, RunPlan, TelemetrySample
+
+
+def record(plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """Run the plan and write the session file while it goes on; yields every event.
+
+    Raises PlanError, SessionFileError.
+    """
+    samples: queue.SimpleQueue[TelemetrySample] = queue.SimpleQueue()
+    with SessionWriter(path) as writer, Telemetry(samples.put):
+        for event in supervisor.run(plan, cancelled=cancelled):
+            for sample in _drained(samples):
+                writer.append(sample)
+                yield sample
+            writer.append(event)
+            yield event
+
+
+def _drained(samples: queue.SimpleQueue[TelemetrySample]) -> Iterator[TelemetrySample]:
+    while True:
+        try:
+            yield samples.get_nowait()
+        except queue.Empty:
+            return
