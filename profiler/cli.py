@@ -12,8 +12,12 @@ from profiler import commands
 from profiler.errors import ProfilerError
 from profiler.version import VERSION
 
-EPILOG = """exit codes: 0 done; 2 wrong usage or impossible plan; 3 not a model; 4 loading it would run code; 5 conversion failed; 6 wrong input; 7 every lane failed; 8 session file; 130 stopped by
-Ctrl-C (what was measured is kept)"""
+EPILOG = """exit codes:
+  0  done                        5  conversion failed
+  2  wrong usage or plan         6  wrong input
+  3  not a model                 7  every lane failed
+  4  loading it would run code   8  session file
+  130  stopped by Ctrl-C; what was measured is kept"""
 
 
 def build_parser() -> argparse.ArgumentParser:
