@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from types import TracebackType
@@ -140,7 +141,8 @@ class SessionWriter:
                     gpus,
                 )
             case _:
-                content = msgspec.json.encode(event).decode()
+                # Python's JSON, unlike msgspec's, keeps infinity, NaN and lone surrogates.
+                content = json.dumps(msgspec.to_builtins(event))
                 label = getattr(event, "label", None)
                 self._row("events", seq, type(event).__name__, event.time_ns, label, content)
 
@@ -192,7 +194,7 @@ def read_session(path: Path) -> Session:
             *_traces(database),
             *_telemetry(database),
         ]
-    except (duckdb.Error, msgspec.DecodeError) as error:
+    except (duckdb.Error, ValueError) as error:
         raise SessionFileError(
             f"{path.name} is damaged: {error}", "What an older copy of it holds may still open."
         ) from error
@@ -236,9 +238,8 @@ def _check_version(database: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
-    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
     rows = database.execute("SELECT seq, content FROM events").fetchall()
-    return [(seq, decoder.decode(content)) for seq, content in rows]
+    return [(seq, msgspec.convert(json.loads(content), AnyEvent)) for seq, content in rows]
 
 
 def _rounds(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:

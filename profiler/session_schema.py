@@ -12,7 +12,7 @@ MIGRATIONS: dict[int, str] = {}
 
 CREATE = """
 CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR);
-CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, content JSON);
+CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, content VARCHAR);
 CREATE TABLE rounds (
     seq BIGINT, time_ns BIGINT, label VARCHAR, index INTEGER, kind VARCHAR, started_ns BIGINT,
     foreign_cpu_share DOUBLE, peak_rss_bytes BIGINT, latencies_ns BIGINT[]
