@@ -27,8 +27,6 @@ from profiler.types import (
 )
 
 SUFFIX = ".dualscope"
-# Value names hold no line feed, so that one text can hold several.
-SEPARATOR = "\n"
 FLUSH_INTERVAL_S = 1.0
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
 
@@ -158,7 +156,7 @@ class SessionWriter:
         for name in COLUMNS:
             values = [getattr(op, name) for op in ops]
             if name == "source_nodes":
-                values = [SEPARATOR.join(nodes) for nodes in values]
+                values = [msgspec.json.encode(nodes).decode() for nodes in values]
             kind: Any = object if name in TEXT_FIELDS else np.int64
             columns[name] = np.array(values, dtype=kind)
         self._db.register("new_ops", columns)
@@ -270,13 +268,13 @@ def _telemetry(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
 
 def _traces(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
     ops: dict[int, list[OpTiming]] = {}
+    nodes = msgspec.json.Decoder(tuple[str, ...])
     rows = database.execute(
         f"SELECT trace_seq, {', '.join(COLUMNS)} FROM op_timings ORDER BY rowid"
     )
     for seq, *values in rows.fetchall():
         named = dict(zip(COLUMNS, values, strict=True))
-        sources = named["source_nodes"]
-        named["source_nodes"] = tuple(sources.split(SEPARATOR)) if sources else ()
+        named["source_nodes"] = nodes.decode(named["source_nodes"])
         ops.setdefault(seq, []).append(OpTiming(**named))
     rows = database.execute("SELECT * FROM traces")
     return [

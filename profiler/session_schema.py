@@ -1,6 +1,7 @@
 """Tables of the session file, and the history of their versions.
 
-Version 1 (0.1.0): first version.
+Version 1 (0.1.0): first version. `events.content` is Python's JSON (it may say NaN or Infinity),
+`op_timings.source_nodes` a JSON list.
 """
 
 from __future__ import annotations
