@@ -16,7 +16,8 @@ FORMAT = 1
 
 
 def render(session: Session) -> str:
-    return json.dumps(report(session), indent=2, ensure_ascii=False)
+    """Strict JSON, in ASCII: a pipe may have any encoding."""
+    return json.dumps(_finite(report(session)), indent=2, allow_nan=False)
 
 
 def report(session: Session) -> dict[str, Any]:
@@ -83,13 +84,25 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "candidate": comparison.candidate,
         "speedup": comparison.speedup,
         "low": comparison.low,
-        # JSON has no infinity: an interval without an upper end is null.
-        "high": comparison.high if math.isfinite(comparison.high) else None,
+        "high": comparison.high,
         "verdict": comparison.verdict.value,
         "rounds": comparison.rounds,
         "outputs_agree": outputs.agree if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
     }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: they become null (an interval without an upper end)."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
 
 
 EXPORTER = Exporter("json", ".json", "Everything (JSON)", render)

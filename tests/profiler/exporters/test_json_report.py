@@ -1,0 +1,93 @@
+"""The JSON export: names and values of what programs read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from profiler.exporters import formats
+from profiler.session import Session
+from profiler.types import Round
+from tests.sample_session import ROUNDS, sample_events, session_of
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def report(session: Session) -> dict[str, Any]:
+    """Strictly read: no NaN, no Infinity."""
+    found: dict[str, Any] = json.loads(formats()["json"].render(session), parse_constant=refuse)
+    return found
+
+
+@pytest.fixture
+def sample() -> dict[str, Any]:
+    return report(session_of(sample_events()))
+
+
+def test_lanes_have_their_latencies(sample: dict[str, Any]) -> None:
+    base, fast, dead = sample["lanes"]
+    assert [lane["label"] for lane in sample["lanes"]] == ["base", "fast", "dead"]
+    assert base["latency_ns"].keys() >= {"p50", "p90", "p99", "min", "mean"}
+    assert base["latency_ns"]["p50"] == 4_000_000
+    assert base["latency_ns"]["min"] == 3_999_998
+    assert fast["latency_ns"]["mean"] == 2_000_000
+    assert fast["throughput_per_s"] == 500
+    assert fast["iterations"] == 3 * ROUNDS
+    assert (base["engine"], fast["engine"]) == ("torch-eager", "ort")
+    assert fast["options"] == {"allow_spinning": False}
+    assert dead["latency_ns"] is None
+    assert dead["failure"]["message"] == "No such operator."
+
+
+def test_lanes_have_rounds_and_operators(sample: dict[str, Any]) -> None:
+    fast = sample["lanes"][1]
+    assert [item["index"] for item in fast["rounds"]] == list(range(ROUNDS))
+    assert fast["rounds"][0]["latencies_ns"] == [1_999_998, 2_000_000, 2_000_002]
+    conv = fast["operators"][0]
+    assert (conv["name"], conv["op_type"], conv["mean_ns"]) == ("conv", "Conv", 5000)
+    assert conv["source_nodes"] == ["conv_out", "relu_out"]
+
+
+def test_comparisons_have_an_interval_and_a_verdict(sample: dict[str, Any]) -> None:
+    (found,) = sample["comparisons"]
+    assert (found["baseline"], found["candidate"]) == ("base", "fast")
+    assert (found["speedup"], found["low"], found["high"]) == (2.0, 2.0, 2.0)
+    assert found["verdict"] == "faster"
+    assert found["rounds"] == ROUNDS
+    assert found["outputs_agree"] is False
+
+
+def test_infinity_is_null(sample: dict[str, Any]) -> None:
+    difference = sample["comparisons"][0]["output_differences"][0]
+    assert difference["max_abs"] is None
+    assert difference["max_rel"] == 0.5
+    one_round = [e for e in sample_events() if not (isinstance(e, Round) and e.index > 0)]
+    (comparison,) = report(session_of(one_round))["comparisons"]
+    assert comparison["high"] is None
+    assert comparison["verdict"] == "unresolved"
+
+
+def test_the_run_is_described(sample: dict[str, Any]) -> None:
+    assert sample["format"] == 1
+    assert sample["dualscope"] == "9.9"
+    assert sample["model"]["kind"] == "onnx"
+    assert sample["inputs"][0]["shape"] == [1, 3]
+    assert sample["environment"]["cpu"] == "a test"
+    assert sample["finished"] == "precision"
+    assert "2.00×" in sample["verdict"]
+
+
+def test_it_is_ascii_and_keeps_any_name() -> None:
+    name = 'ü"\n\\</script>\u2028'
+    text = formats()["json"].render(session_of(sample_events(fast=name, operator=name)))
+    assert text.isascii()
+    assert json.loads(text)["lanes"][1]["operators"][0]["name"] == name
+
+
+def test_an_empty_session_is_a_report() -> None:
+    found = report(Session())
+    assert (found["lanes"], found["comparisons"], found["model"]) == ([], [], None)
