@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 
 # Threads that wait in a spin take the cores from the lane whose turn it is.
 PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+# Kineto, PyTorch's profiler, writes "USDT:... profiler_start" (its level 5) on every trace.
+QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
 def main(connection: Connection, log_path: str) -> None:
     """Serve commands until `Close`, or until the parent is gone."""
-    for name, value in PASSIVE_WAITING.items():
+    for name, value in (PASSIVE_WAITING | QUIET).items():
         os.environ.setdefault(name, value)
     settle_in(Path(log_path))
     worker = _Worker()

@@ -47,7 +47,8 @@ def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     """Shares memory where it can; bfloat16 (ml_dtypes) goes by its bits."""
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    # `ascontiguousarray` gives a scalar a dimension.
+    return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 
 def set_threads(options: Mapping[str, str | int | float | bool]) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
 import onnx.numpy_helper
 import torch
 
 from profiler.errors import ConversionError
 from profiler.onnx_inspection import check_external_data
 from profiler.onnx_torch.context import DTYPES, Context, ShapeValue, Value
+from profiler.onnx_torch.expansion import all_nodes, expanded, owners
 from profiler.onnx_torch.folding import folded
 from profiler.onnx_torch.registry import handlers, qualified
-
-# A definition may use operators that have a definition in turn.
-MAX_EXPANSIONS = 3
 
 
 def import_onnx(path: Path) -> torch.fx.GraphModule:
@@ -33,66 +30,38 @@ def import_onnx(path: Path) -> torch.fx.GraphModule:
     """
     model = onnx.load(str(path), load_external_data=False)
     check_external_data(model, path)
-    model = _expanded(model)
-    if missing := _missing(model.graph):
+    plain = expanded(model, _missing)
+    if missing := _missing(plain.graph):
         raise ConversionError(
             f"The PyTorch import has no {', '.join(missing)}.",
             "The ONNX Runtime lane still runs. Open the original PyTorch model to compare.",
         )
-    onnx.load_external_data_for_model(model, str(path.parent))
-    return _Builder(model).build()
+    onnx.load_external_data_for_model(plain, str(path.parent))
+    return _Builder(plain, owners(model.graph, plain.graph)).build()
 
 
 def missing_ops(model: onnx.ModelProto) -> tuple[str, ...]:
     """Operators that `import_onnx` can't build, sorted: "NonMaxSuppression", "my.domain::Op"."""
-    return _missing(_expanded(model).graph)
-
-
-def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the model's own functions, and without operators that ONNX can define by others."""
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    for _ in range(MAX_EXPANSIONS):
-        defined = [
-            ("", name)
-            for name in _missing(model.graph)
-            if onnx.defs.has(name) and _has_definition(onnx.defs.get_schema(name))
-        ]
-        if not defined:
-            break
-        model = onnx.inliner.inline_selected_functions(model, defined, inline_schema_functions=True)
-    return model
-
-
-def _has_definition(schema: onnx.defs.OpSchema) -> bool:
-    versions = schema.function_opset_versions, schema.context_dependent_function_opset_versions
-    return any(versions)
+    return _missing(expanded(model, _missing).graph)
 
 
 def _missing(graph: onnx.GraphProto) -> tuple[str, ...]:
     known = handlers()
-    names = {qualified(node.domain, node.op_type) for node in _all_nodes(graph)}
+    names = {qualified(node.domain, node.op_type) for node in all_nodes(graph)}
     return tuple(sorted(name for name in names if name not in known))
-
-
-def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _all_nodes(attribute.g)
 
 
 class _Builder:
     """State of one import. `shapes` and `dtypes` hold what ONNX's shape inference found."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, owners: dict[str, str]) -> None:
         self.graph = torch.fx.Graph()
         self.root = torch.nn.Module()
         self.values: dict[str, Value] = {"": None}
         self.shapes: dict[str, tuple[int | None, ...] | None] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._onnx = model.graph
+        self._owners = owners
         self._opset_imports = list(model.opset_import)
         self._opsets = {entry.domain: int(entry.version) for entry in model.opset_import}
         self._weights: dict[int, torch.fx.Node] = {}
@@ -103,9 +72,11 @@ class _Builder:
         for tensor in self._onnx.initializer:
             self._add_initializer(tensor)
         weights = {tensor.name for tensor in self._onnx.initializer}
-        inputs = [value.name for value in self._onnx.input if value.name not in weights]
-        for name in inputs:
-            self.values[name] = self.graph.placeholder(_identifier(name))
+        given = [value for value in self._onnx.input if value.name not in weights]
+        inputs = [value.name for value in given]
+        for value in given:
+            _check_input(value)
+            self.values[value.name] = self.graph.placeholder(_identifier(value.name))
         for node in self._onnx.node:
             self._add_node(node)
         outputs = [value.name for value in self._onnx.output]
@@ -135,7 +106,7 @@ class _Builder:
         )
         node.meta["onnx_node"] = origin.name
         node.meta["onnx_op_type"] = qualified(origin.domain, origin.op_type)
-        node.meta["onnx_output"] = origin.output[0]
+        node.meta["onnx_output"] = self._owners[origin.output[0]]
         return node
 
     def as_tensor(self, origin: onnx.NodeProto, value: Value) -> torch.fx.Node | None:
@@ -245,6 +216,14 @@ class _Builder:
 
 
 LARGE_WEIGHT_ELEMENTS = 1024
+
+
+def _check_input(value: onnx.ValueInfoProto) -> None:
+    if value.type.tensor_type.elem_type not in DTYPES:
+        raise ConversionError(
+            f"The input {value.name} is no tensor of a type that the PyTorch import has.",
+            "The ONNX Runtime lane still runs.",
+        )
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

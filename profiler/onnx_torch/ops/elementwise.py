@@ -279,7 +279,9 @@ def identity(context: Context, x: Value) -> Value:
 
 
 @op("Dropout")
-def dropout(context: Context, x: Value, *_: Value) -> Value:
+def dropout(context: Context, x: Value, _: Value = None, training: Value = None) -> Value:
+    if training is not None and context.array(training, "training mode").any():
+        context.refuse("training mode")
     if len(context.node.output) > 1 and context.node.output[1]:
         context.refuse("a dropout mask")
     return x

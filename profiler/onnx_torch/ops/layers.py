@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -194,9 +195,9 @@ def _epsilon(context: Context) -> float:
 
 
 @op("LayerNormalization")
-def layer_normalization(context: Context, x: Value, scale: Value, bias: Value = None) -> Value:
-    if any(context.node.output[1:]):
-        context.refuse("mean and deviation as outputs")
+def layer_normalization(
+    context: Context, x: Value, scale: Value, bias: Value = None
+) -> Value | tuple[Value, ...]:
     shape = _shape(context, 0)
     axis = int(context.attribute("axis", -1)) % len(shape)
     sizes = shape[axis:]
@@ -205,6 +206,9 @@ def layer_normalization(context: Context, x: Value, scale: Value, bias: Value = 
     dims = [int(size) for size in sizes if size is not None]
     scale = _fitted(context, scale, dims)
     bias = None if bias is None else _fitted(context, bias, dims)
+    if any(context.node.output[1:]):
+        found = context.call(torch.native_layer_norm, x, dims, scale, bias, _epsilon(context))
+        return tuple(context.call(operator.getitem, found, i) for i in range(3))
     return context.call(F.layer_norm, x, dims, scale, bias, _epsilon(context))
 
 

@@ -245,11 +245,13 @@ def split(context: Context, x: Value, sizes: Value = None) -> tuple[Value, ...]:
     if given is None:
         tensor = context.tensor(x)
         whole = context.size(tensor, 0, axis)
-        if not isinstance(whole, int):
-            context.refuse("an even split of a dynamic size")
-        part = -(-whole // count)
-        given = [min(part, whole - part * i) for i in range(count)]
-    parts = context.call(torch.split, x, list(given), axis)
+        if isinstance(whole, int):
+            part = -(-whole // count)
+            given = [min(part, whole - part * i) for i in range(count)]
+    if given is None:
+        parts = context.call(torch.chunk, x, count, axis)
+    else:
+        parts = context.call(torch.split, x, list(given), axis)
     import operator
 
     return tuple(context.call(operator.getitem, parts, i) for i in range(count))
