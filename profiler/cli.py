@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
 
 from profiler import commands
-from profiler.errors import ProfilerError
+from profiler.errors import CancelledError, PlanError, ProfilerError
 from profiler.version import VERSION
 
 EPILOG = """exit codes:
@@ -39,9 +41,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command; returns the exit code. Messages go to standard error."""
+    _write_anything()
     arguments = build_parser().parse_args(argv)
     try:
+        _check_text(argv)
         code: int = arguments.run(arguments)
+        # Here, so that a reader that went away shows now and not while Python ends.
+        sys.stdout.flush()
     except ProfilerError as error:
         sys.stderr.write(f"error: {error.message}\n")
         if error.hint:
@@ -49,6 +55,25 @@ def run(argv: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away, as `head` does.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return CancelledError.exit_code
     return code
+
+
+def _write_anything() -> None:
+    """Names in a model may hold what the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_text(argv: Sequence[str]) -> None:
+    """File names may be any bytes; ours go to children and into files as UTF-8."""
+    for argument in argv:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise PlanError(f"{argument!r} is not valid UTF-8.", "Rename the file.") from error

@@ -36,6 +36,12 @@ class ProgressLine:
             self._stream.write(progress_text(event) + "\n")
             self._phase, self._written_at_s = phase, time.monotonic()
 
+    def note(self, text: str) -> None:
+        """A line of its own, which no bar overwrites. An empty text is passed over."""
+        if text:
+            clear = "\r\x1b[K" if self._terminal else ""
+            self._stream.write(f"{clear}{printable(text)}\n")
+
     def _goes_on(self, event: Progress) -> bool:
         return event.phase is not Phase.FINISHED
 
@@ -72,4 +78,9 @@ def summary(session: Session) -> str:
         if rows:
             top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
             lines.append(f"top operators of {session.name(label)}: {top}")
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
+
+
+def printable(text: str) -> str:
+    """One line without control characters: names in a model may hold a terminal's commands."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

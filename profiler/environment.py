@@ -25,7 +25,7 @@ def describe_environment() -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(),
-        "cores": f"{psutil.cpu_count(logical=False)} physical, {psutil.cpu_count()} logical",
+        "cores": _cores(),
         "affinity": _affinity(),
         "memory": f"{memory.total / 2**30:.1f} GiB",
         "gpu": gpu_status(),
@@ -56,6 +56,11 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _cores() -> str:
+    counts = {"physical": psutil.cpu_count(logical=False), "logical": psutil.cpu_count()}
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
 def _affinity() -> str:

@@ -29,7 +29,8 @@ class Nvml:
 
     def __init__(self) -> None:
         self._open = False
-        self._handles: list[tuple[str, Any]] = []
+        # GPUs by NVML's index; one that was lost before has no handle, and the others keep theirs.
+        self._handles: dict[int, tuple[str, Any]] = {}
         self.driver = ""
         self.status = "no NVIDIA driver"
 
@@ -49,7 +50,7 @@ class Nvml:
             handle = _field(pynvml.nvmlDeviceGetHandleByIndex, index)
             if handle is not None:
                 name = _text(_field(pynvml.nvmlDeviceGetName, handle) or f"GPU {index}")
-                self._handles.append((name, handle))
+                self._handles[index] = (name, handle)
         names = ", ".join(self.names())
         self.status = f"{names}, driver {self.driver}" if names else "no NVIDIA GPU"
         return self
@@ -65,12 +66,12 @@ class Nvml:
             self._open = False
 
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self._handles)
+        return tuple(name for name, _ in self._handles.values())
 
     def samples(self) -> tuple[GpuSample, ...]:
         """One reading of each GPU; a GPU that was lost says so, and the others go on."""
         return tuple(
-            self._sample(index, name, handle) for index, (name, handle) in enumerate(self._handles)
+            self._sample(index, name, handle) for index, (name, handle) in self._handles.items()
         )
 
     def _sample(self, index: int, name: str, handle: Any) -> GpuSample:

@@ -181,6 +181,17 @@ COLUMNS = (
 )
 
 
+def looks_like_session(path: Path) -> bool:
+    """By its suffix or a DuckDB database's first bytes; `read_session` says whether it is one."""
+    if path.suffix == SUFFIX:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(12)[8:] == b"DUCK"
+    except OSError:
+        return False
+
+
 def read_session(path: Path) -> Session:
     """The session as it was. Raises SessionFileError for anything that isn't one."""
     database = _open(path)

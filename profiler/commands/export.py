@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from profiler.errors import SessionFileError
 from profiler.exporters import export, formats
 from profiler.session_file import read_session
 
@@ -24,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.output or arguments.session.with_name(
         f"{arguments.session.stem}-{arguments.format}{suffix}"
     )
+    if path.resolve() == arguments.session.resolve():
+        raise SessionFileError(f"{path} is the session itself.", "Choose another name.")
     export(session, arguments.format, path)
     sys.stdout.write(f"{path}\n")
     return 0

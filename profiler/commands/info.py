@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from profiler.console import summary
+from profiler.console import printable, summary
 from profiler.exporters import formats
 from profiler.inputs import describe_shape
 from profiler.jobs import inspect_model
-from profiler.session_file import SUFFIX, read_session
+from profiler.session_file import looks_like_session, read_session
 from profiler.types import ModelInfo
 
 
@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.file.suffix == SUFFIX:
+    if looks_like_session(arguments.file):
         session = read_session(arguments.file)
         text = formats()["json"].render(session) if arguments.json else summary(session)
     else:
@@ -50,4 +50,5 @@ def describe(info: ModelInfo) -> str:
     lines.append(f"operators: {operators}")
     if info.missing_torch_ops:
         lines.append(f"no PyTorch form of: {', '.join(info.missing_torch_ops)}")
-    return "\n".join([*lines, *(f"note: {note}" for note in info.notes)])
+    lines += [f"note: {note}" for note in info.notes]
+    return "\n".join(printable(line) for line in lines)

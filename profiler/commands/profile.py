@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="2%%",
         help="width of the speedup's interval at which to stop",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0, help="a whole number from 0")
     parser.add_argument("-o", "--output", type=Path, help=f"session file ({SUFFIX})")
     parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the HTML report")
@@ -76,6 +76,13 @@ def share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no share; write for example 2%") from None
 
 
+def seed(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
     with stop_on_interrupt() as stopped:
         plan = make_plan(arguments, stopped)
@@ -85,8 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
             session.apply(event)
             progress.show(event)
             if isinstance(event, EngineFailed):
-                sys.stderr.write(f"lane {event.label} failed: {event.message}\n")
-                sys.stderr.write(f"hint: {event.hint}\n" if event.hint else "")
+                progress.note(f"lane {event.label} failed: {event.message}")
+                progress.note(f"hint: {event.hint}" if event.hint else "")
     write_results(session, path, arguments)
     if stopped:
         return CancelledError.exit_code
@@ -118,17 +125,16 @@ def default_path(model: Path) -> Path:
 
 
 def write_results(session: Session, path: Path, arguments: argparse.Namespace) -> None:
-    """Summary on standard output, unless JSON goes there."""
-    if arguments.html:
-        export(session, "html", arguments.html)
-    if arguments.json and arguments.json != "-":
-        export(session, "json", Path(arguments.json))
+    """Summary on standard output, unless JSON goes there; then what may fail to be written."""
     if arguments.json == "-":
         sys.stdout.write(formats()["json"].render(session) + "\n")
     else:
         sys.stdout.write(summary(session) + "\n")
     sys.stderr.write(f"session: {path}\n")
+    if arguments.json and arguments.json != "-":
+        export(session, "json", Path(arguments.json))
     if arguments.html:
+        export(session, "html", arguments.html)
         sys.stderr.write(f"report: {arguments.html}\n")
 
 
