@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import onnx
 import onnx.inliner
@@ -59,8 +60,8 @@ def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 def _has_definition(name: str) -> bool:
     if not onnx.defs.has(name):
         return False
-    schema = onnx.defs.get_schema(name)
-    return any((schema.function_opset_versions, schema.context_dependent_function_opset_versions))
+    schema: Any = onnx.defs.get_schema(name)
+    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 def _with_defaults(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:

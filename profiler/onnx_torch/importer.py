@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class _Builder:
         self.dtypes: dict[str, torch.dtype] = {}
         self._onnx = model.graph
         self._owners = owners
+        self._calls: Counter[str] = Counter()
         self._opset_imports = list(model.opset_import)
         self._opsets = {entry.domain: int(entry.version) for entry in model.opset_import}
         self._weights: dict[int, torch.fx.Node] = {}
@@ -102,12 +104,19 @@ class _Builder:
             function,
             with_tensors,
             named,
-            name=_identifier(origin.name or origin.output[0]),
+            name=self._call_name(origin),
         )
         node.meta["onnx_node"] = origin.name
         node.meta["onnx_op_type"] = qualified(origin.domain, origin.op_type)
         node.meta["onnx_output"] = self._owners[origin.output[0]]
         return node
+
+    def _call_name(self, origin: onnx.NodeProto) -> str:
+        """Two underscores: `Shape_1` could be the name of another ONNX node."""
+        count = self._calls[origin.output[0]]
+        self._calls[origin.output[0]] += 1
+        name = _identifier(origin.name or origin.output[0])
+        return f"{name}__{count}" if count else name
 
     def as_tensor(self, origin: onnx.NodeProto, value: Value) -> torch.fx.Node | None:
         if value is None or isinstance(value, torch.fx.Node):
@@ -171,6 +180,7 @@ class _Builder:
         return found
 
     def _first_call(self) -> torch.fx.Node:
+        node: torch.fx.Node
         for node in self.graph.nodes:
             if node.op not in ("placeholder", "get_attr"):
                 return node
