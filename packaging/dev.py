@@ -275,7 +275,9 @@ def missing_packages(libraries: list[str], programs: list[str]) -> list[tuple[st
     packages += [(TEST_NEEDS[name],) for name in programs]
     if not any(FONT_FOLDER.glob("**/*.[to]t[fc]")):
         packages.append((FONTS,))
-    if not python().exists() and importlib.util.find_spec("ensurepip") is None:
+    # An environment whose making stopped half-way has no pip.
+    has_pip = any(VENV.glob("lib/python*/site-packages/pip"))
+    if not has_pip and importlib.util.find_spec("ensurepip") is None:
         packages.append((venv_package(),))
     return packages
 
