@@ -21,8 +21,8 @@ def resnet() -> bytes:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     config = ResNetConfig(
-        embedding_size=16,
-        hidden_sizes=[32, 64],
+        embedding_size=64,
+        hidden_sizes=[64, 128],
         depths=[1, 1],
         layer_type="bottleneck",
         downsample_in_first_stage=False,
