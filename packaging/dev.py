@@ -130,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
     out = Path.cwd() / "out"
     out.mkdir(exist_ok=True)
     session = free_name(out / f"{model.stem}.dualscope")
-    print("No display was found: profiling on the command line.")
+    print("No display was found: profiling on the command line.", flush=True)
     return call(
         *(str(python()), str(ROOT / "main.py"), "profile", str(model), "-o", str(session)),
         *("--html", str(session.with_suffix(".html"))),

@@ -421,11 +421,11 @@ def test_the_environment_s_folder_can_be_chosen(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DUALSCOPE_VENV", "mine")
-    module = load()
-    assert module.VENV == tmp_path / "mine"
+    chosen = load().VENV
+    assert chosen == tmp_path / "mine"
     monkeypatch.setenv("DUALSCOPE_VENV", "")
-    module = load()
-    assert module.VENV == SCRIPT.parents[1] / ".venv"
+    chosen = load().VENV
+    assert chosen == SCRIPT.parents[1] / ".venv"
 
 
 def test_pip_s_error_is_shown(dev: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
