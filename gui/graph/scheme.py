@@ -60,9 +60,7 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         folder = netron_folder()
-        self._files = {
-            path.name: path for path in folder.iterdir() if path.suffix in CONTENT_TYPES
-        }
+        self._files = {path.name: path for path in folder.iterdir() if path.suffix in CONTENT_TYPES}
         self._files |= {name: OVERLAY / name for name in OVERLAY_FILES}
         self._model: tuple[str, Path] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import shiboken6
 from PySide6.QtCore import QObject, Qt, QUrl, Signal, Slot
 from PySide6.QtWebChannel import QWebChannel
 from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineSettings
@@ -51,20 +52,20 @@ class Page(QWebEnginePage):
     # Qt overrides
 
     def acceptNavigationRequest(
-        self, url: QUrl | str, type: QWebEnginePage.NavigationType, isMainFrame: bool
+        self, url: QUrl | str, type: QWebEnginePage.NavigationType, is_main_frame: bool
     ) -> bool:
-        del type, isMainFrame
+        del type, is_main_frame
         return QUrl(url).scheme().encode() == NAME
 
     def javaScriptConsoleMessage(
         self,
         level: QWebEnginePage.JavaScriptConsoleMessageLevel,
         message: str,
-        lineNumber: int,
-        sourceID: str,
+        line_number: int,
+        source_id: str,
     ) -> None:
         del level
-        self.console.append(f"{sourceID}:{lineNumber}: {message}")
+        self.console.append(f"{source_id}:{line_number}: {message}")
 
 
 class GraphView(QWidget):
@@ -150,9 +151,15 @@ class GraphView(QWidget):
         """Zoom by a factor; 0 goes back to the original size."""
         self._script(f"dualscope.zoom({factor!r})")
 
-    def find(self) -> None:
+    def open_search(self) -> None:
         """Open Netron's own search."""
         self._script("dualscope.find()")
+
+    def shut_down(self) -> None:
+        """Delete the page before its profile; nothing is shown after this."""
+        self._page_is_up = False
+        self._shown = None
+        shiboken6.delete(self._page)
 
     def _load_page(self) -> None:
         self._page_is_up = False

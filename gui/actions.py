@@ -1,0 +1,60 @@
+"""The window's commands as data: menus, toolbar and shortcuts derive from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """`menu` is the menu's title; `slot` the name of the window's method."""
+
+    name: str
+    text: str
+    menu: str
+    slot: str
+    shortcut: str = ""
+    tip: str = ""
+    toolbar: bool = False
+
+
+ACTIONS = (
+    ActionSpec("open", "&Open…", "&File", "choose_file", "Ctrl+O", "Open a model or session", True),
+    ActionSpec("save_session", "&Save Session As…", "&File", "save_session", "Ctrl+S"),
+    ActionSpec("quit", "&Quit", "&File", "close", "Ctrl+Q"),
+    ActionSpec(
+        "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True
+    ),
+    ActionSpec(
+        "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True
+    ),
+    ActionSpec("find", "&Find Node…", "&View", "find_node", "Ctrl+F"),
+    ActionSpec("zoom_in", "Zoom &In", "&View", "zoom_in", "Ctrl++"),
+    ActionSpec("zoom_out", "Zoom &Out", "&View", "zoom_out", "Ctrl+-"),
+    ActionSpec("zoom_reset", "&Original Size", "&View", "zoom_reset", "Ctrl+0"),
+    ActionSpec("about", "&About Dualscope", "&Help", "about"),
+    ActionSpec("sessions_folder", "Open Sessions &Folder", "&Help", "open_sessions_folder"),
+)
+
+
+def add_actions(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu]]:
+    """Make every action and its menu; returns both by name (menus by title without `&`)."""
+    actions: dict[str, QAction] = {}
+    menus: dict[str, QMenu] = {}
+    for spec in ACTIONS:
+        title = spec.menu.replace("&", "")
+        if title not in menus:
+            menus[title] = window.menuBar().addMenu(spec.menu)
+        action = QAction(spec.text, window)
+        if spec.shortcut:
+            action.setShortcut(QKeySequence(spec.shortcut))
+        action.setToolTip(spec.tip or spec.text.replace("&", ""))
+        slot: Callable[[], object] = getattr(window, spec.slot)
+        action.triggered.connect(lambda _=False, slot=slot: slot())
+        menus[title].addAction(action)
+        actions[spec.name] = action
+    return actions, menus

@@ -1,0 +1,487 @@
+"""The window: where everything sits, and who talks to whom."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QSizePolicy,
+    QSplitter,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import settings, theme
+from gui.actions import ACTIONS, add_actions
+from gui.background import Task
+from gui.message_bar import MessageBar
+from gui.opener import DRAWN_AS_THEY_ARE, Opener
+from gui.plan_draft import PlanDraft
+from gui.run_controller import RunController
+from gui.session_model import SessionModel
+from gui.status import RunStatus
+from gui.views.graph_panel import ZOOM_STEP, GraphPanel
+from gui.views.live_view import LiveView
+from gui.views.log_view import LogView
+from gui.views.model_panel import ModelPanel
+from gui.views.operators_view import OperatorsView
+from gui.views.outputs_view import OutputsView
+from gui.views.report_view import ReportView
+from gui.views.verdict_banner import VerdictBanner
+from profiler.errors import ProfilerError, SessionFileError
+from profiler.exporters import Exporter, export, formats
+from profiler.session import Session
+from profiler.session_file import SUFFIX
+from profiler.telemetry import gpu_status
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
+from profiler.version import VERSION
+
+FILTER = f"Models and sessions (*.onnx *.pt *.pth *.jit *.pt2 *{SUFFIX});;All files (*)"
+
+
+class MainWindow(QMainWindow):
+    """Dualscope's one window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = settings.load()
+        self.draft = PlanDraft(self)
+        self.draft.time_limit_s = self.settings.time_limit_s
+        self.draft.target_width = self.settings.target_width
+        self.session_model = SessionModel(self)
+        self.runs = RunController(self.session_model, self)
+        self.opener = Opener(self)
+        self._profile_when_open = False
+        self._quit_when_ended = False
+        self.setWindowTitle("Dualscope")
+        self.setAcceptDrops(True)
+        self.setMinimumSize(960, 620)
+        self._build()
+        self._connect()
+        self._restore()
+        self._refresh()
+
+    # --- commands -------------------------------------------------------------------------
+
+    def choose_file(self) -> None:
+        """Ask for a model or session."""
+        path, _ = QFileDialog.getOpenFileName(self, "Open", self.settings.last_folder, FILTER)
+        if path:
+            self.open_path(Path(path))
+
+    def open_path(self, path: Path, *, profile: bool = False) -> None:
+        """Open a model or session; with `profile`, start a run when it's there."""
+        if self.runs.running:
+            self.messages.show_note(
+                f"A run is going on: {path.name} was not opened.", "Stop it first (Shift+F5)."
+            )
+            return
+        self.messages.clear()
+        self._profile_when_open = profile
+        self.opener.open(path.absolute())
+
+    def profile(self) -> None:
+        """Measure what is set up."""
+        info = self.draft.info
+        if info is None or self.runs.running:
+            return
+        try:
+            plan = self.draft.plan()
+        except ProfilerError as error:
+            self.messages.show_error(error)
+            return
+        self.messages.clear()
+        self.opener.check(info.source, lambda: self.runs.start(plan))
+
+    def stop(self) -> None:
+        """End the run, or give up opening a file."""
+        if self.runs.running:
+            self.runs.stop()
+        else:
+            self.opener.cancel()
+        self._refresh()
+
+    def save_session(self) -> None:
+        """Copy the session's file to where the person wants it."""
+        source = self.session_model.path
+        if source is None or self.runs.running:
+            return
+        start = str(Path(self.settings.export_folder or self.settings.last_folder) / source.name)
+        path, _ = QFileDialog.getSaveFileName(self, "Save session", start, f"Session (*{SUFFIX})")
+        if path:
+            target = Path(path)
+            target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
+            self._in_background(f"Saved {target.name}.", target, lambda: _copy(source, target))
+
+    def export_session(self, exporter: Exporter) -> None:
+        """Ask where to, and write."""
+        path = self.session_model.path
+        stem = path.stem if path else "session"
+        folder = Path(self.settings.export_folder or self.settings.last_folder)
+        start = str(folder / f"{stem}{exporter.suffix}")
+        name, _ = QFileDialog.getSaveFileName(
+            self,
+            f"Export {exporter.description}",
+            start,
+            f"{exporter.description} (*{exporter.suffix})",
+        )
+        if name:
+            self.export_to(exporter, Path(name))
+
+    def export_to(self, exporter: Exporter, target: Path) -> None:
+        """Write the session in a format, off the UI thread."""
+        session = self.session_model.session
+        self._in_background(
+            f"Exported {target.name}.", target, lambda: export(session, exporter.name, target)
+        )
+
+    def find_node(self) -> None:
+        """Search in the graph, or in the table if that is in front."""
+        if self.tabs.currentWidget() is self.operators:
+            self.operators.search.setFocus()
+            return
+        self.tabs.setCurrentWidget(self.graph)
+        self.graph.graph.open_search()
+
+    def zoom_in(self) -> None:
+        self.graph.graph.zoom(ZOOM_STEP)
+
+    def zoom_out(self) -> None:
+        self.graph.graph.zoom(1 / ZOOM_STEP)
+
+    def zoom_reset(self) -> None:
+        self.graph.graph.zoom(0)
+
+    def set_theme(self, name: str) -> None:
+        """Light, dark, or as the system has it."""
+        self.settings.theme = name
+        theme.apply(name)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take on the theme's colours."""
+        self.setStyleSheet(theme.style_sheet())
+        self.live.restyle()
+        self.model_panel.refresh()
+        self.report.refresh()
+
+    def open_sessions_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(settings.sessions_folder())))
+
+    def about(self) -> None:
+        keys = "".join(
+            f"<tr><td>{spec.text.replace('&', '')}&nbsp;&nbsp;</td><td>{spec.shortcut}</td></tr>"
+            for spec in ACTIONS
+            if spec.shortcut
+        )
+        QMessageBox.about(
+            self,
+            "About Dualscope",
+            f"<b>Dualscope {VERSION}</b><p>Is ONNX Runtime or PyTorch faster for your model, on "
+            f"this machine, and why?</p><table>{keys}</table>"
+            "<p>The graph is drawn by Netron. Nothing leaves this machine.</p>",
+        )
+
+    # --- layout ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.actions_by_name, menus = add_actions(self)
+        self._add_menus(menus)
+        self._build_toolbar()
+        self.messages = MessageBar(self)
+        self.banner = VerdictBanner(self.session_model, self)
+        self.model_panel = ModelPanel(self.draft, self)
+        self.graph = GraphPanel(self)
+        self.operators = OperatorsView(self.session_model, self)
+        self.outputs = OutputsView(self.session_model, self)
+        self.report = ReportView(self.session_model, self)
+        self.log = LogView(self.session_model, self)
+        self.live = LiveView(self.session_model, self)
+        self.status = RunStatus(self.statusBar(), self.session_model)
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        for widget, title in (
+            (self.graph, "Graph"),
+            (self.operators, "Operators"),
+            (self.outputs, "Outputs"),
+            (self.report, "Report"),
+            (self.log, "Log"),
+        ):
+            self.tabs.addTab(widget, title)
+        upper = QSplitter(Qt.Orientation.Horizontal, self)
+        upper.addWidget(self.model_panel)
+        upper.addWidget(self.tabs)
+        upper.setStretchFactor(1, 1)
+        upper.setSizes([372, 900])
+        upper.setChildrenCollapsible(False)
+        self.body = QSplitter(Qt.Orientation.Vertical, self)
+        self.body.addWidget(upper)
+        self.body.addWidget(self.live)
+        self.body.setStretchFactor(0, 1)
+        self.body.setChildrenCollapsible(False)
+        self.body.setSizes([480, 220])
+        centre = QWidget(self)
+        layout = QVBoxLayout(centre)
+        layout.setContentsMargins(8, 8, 8, 0)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.body, 1)
+        self.setCentralWidget(centre)
+
+    def _add_menus(self, menus: dict[str, QMenu]) -> None:
+        file_menu, save = menus["File"], self.actions_by_name["save_session"]
+        self.recent_menu = QMenu("Open &Recent", self)
+        self.recent_menu.aboutToShow.connect(self._fill_recent_menu)
+        file_menu.insertMenu(save, self.recent_menu)
+        self.export_menu = QMenu("&Export", self)
+        for exporter in formats().values():
+            action = self.export_menu.addAction(f"{exporter.description}…")
+            action.triggered.connect(lambda _=False, e=exporter: self.export_session(e))
+        file_menu.insertMenu(self.actions_by_name["quit"], self.export_menu)
+        file_menu.insertSeparator(self.actions_by_name["quit"])
+        theme_menu = menus["View"].addMenu("&Theme")
+        for name in theme.SCHEMES:
+            theme_menu.addAction(name.capitalize()).triggered.connect(
+                lambda _=False, name=name: self.set_theme(name)
+            )
+
+    def _build_toolbar(self) -> None:
+        bar = self.addToolBar("Main")
+        bar.setObjectName("main-toolbar")
+        bar.setMovable(False)
+        bar.toggleViewAction().setVisible(False)
+        bar.addAction(self.actions_by_name["open"])
+        bar.addWidget(_menu_button("Recent", self.recent_menu, self))
+        bar.addSeparator()
+        bar.addAction(self.actions_by_name["profile"])
+        bar.addAction(self.actions_by_name["stop"])
+        bar.addSeparator()
+        self.export_button = _menu_button("Export", self.export_menu, self)
+        bar.addWidget(self.export_button)
+        spacer = QWidget(self)
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(spacer)
+        self.device_chip = QLabel("CPU", self)
+        self.device_chip.setProperty("role", "caption")
+        self.device_chip.setContentsMargins(0, 0, 8, 0)
+        bar.addWidget(self.device_chip)
+
+    def _connect(self) -> None:
+        self.draft.changed.connect(self._refresh)
+        self.model_panel.refused.connect(self.messages.show_error)
+        self.opener.busy.connect(self._on_busy)
+        self.opener.failed.connect(self._on_open_failed)
+        self.opener.model_opened.connect(self._on_model_opened)
+        self.opener.session_opened.connect(self._on_session_opened)
+        self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
+        self.opener.form_failed.connect(self._on_form_failed)
+        self.runs.started.connect(self._refresh)
+        self.runs.ended.connect(self._on_run_ended)
+        self.session_model.events_applied.connect(self._on_events_applied)
+        self.session_model.session_reset.connect(self._refresh)
+        self.graph.node_selected.connect(self.operators.select_node)
+        self.operators.node_selected.connect(self.graph.select_node)
+        self._gpu_task = Task(lambda *_: gpu_status(), self)
+        self._gpu_task.done.connect(self._on_gpu_status)
+        self._gpu_task.start()
+
+    def _restore(self) -> None:
+        theme.apply(self.settings.theme)
+        self.restyle()
+        self.resize(1360, 860)
+        if self.settings.geometry:
+            self.restoreGeometry(QByteArray.fromHex(self.settings.geometry.encode()))
+        if self.settings.window_state:
+            self.body.restoreState(QByteArray.fromHex(self.settings.window_state.encode()))
+
+    # --- what happens ---------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        running, ready = self.runs.running, self.draft.info is not None
+        session = self.session_model.session
+        enabled = {
+            "open": not running,
+            "profile": ready and not running and not self.opener.is_busy,
+            "stop": (running and not self.runs.stopping) or self.opener.is_busy,
+            "save_session": not running and self.session_model.path is not None,
+        }
+        for name, value in enabled.items():
+            self.actions_by_name[name].setEnabled(value)
+        self.export_menu.setEnabled(session.plan is not None)
+        self.export_button.setEnabled(session.plan is not None)
+        self.model_panel.set_editable(not running)
+        self.banner.set_ready_text(
+            f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
+            if self.draft.info is not None
+            else ""
+        )
+        if running:
+            self.banner.set_ready_text("Starting the engines…")
+
+    def _on_busy(self, text: str) -> None:
+        self.status.show_busy(text)
+        self._refresh()
+
+    def _on_open_failed(self, error: ProfilerError) -> None:
+        self._profile_when_open = False
+        self.messages.show_error(error)
+
+    def _on_model_opened(self, info: ModelInfo) -> None:
+        path = Path(info.source.path)
+        settings.remember_file(self.settings, path)
+        self._save_settings()
+        self.session_model.show(Session(), None)
+        self.draft.set_model(info)
+        self.setWindowTitle(f"{path.name} – Dualscope")
+        self._show_graph(info)
+        if self._profile_when_open:
+            self._profile_when_open = False
+            self.profile()
+
+    def _on_session_opened(self, session: Session, path: Path) -> None:
+        settings.remember_file(self.settings, path)
+        self._save_settings()
+        if session.plan is None:
+            self.messages.show_error(
+                SessionFileError(f"{path.name} holds no run.", "It was broken off at its start.")
+            )
+            return
+        self.draft.set_plan(session.plan)
+        self.session_model.show(session, path)
+        self.status.show_session(session)
+        self.setWindowTitle(f"{path.name} – Dualscope")
+        if Path(session.plan.model.path).is_file():
+            assert self.draft.info is not None
+            self._show_graph(self.draft.info)
+        else:
+            name = Path(session.plan.model.path).name
+            self.graph.show_text(f"{name} isn't on this machine, so there is no graph to draw.")
+
+    def _show_graph(self, info: ModelInfo) -> None:
+        path = Path(info.source.path)
+        if info.source.kind in DRAWN_AS_THEY_ARE:
+            name = "TorchScript" if info.source.kind is ModelKind.TORCHSCRIPT else "ONNX"
+            self.graph.show_forms([(name, path)])
+        else:
+            self.graph.show_text("Converting to ONNX, to draw the graph…")
+            self.opener.find_form(info.source, info.inputs)
+
+    def _on_form_failed(self, error: ProfilerError) -> None:
+        self.graph.show_text(f"There is no graph to draw: {error.message}\n{error.hint}")
+
+    def _on_events_applied(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, ModelConverted):
+                self.graph.add_form("ONNX form", Path(event.model.path))
+
+    def _on_run_ended(self, error: ProfilerError | None) -> None:
+        if error is not None:
+            self.messages.show_error(error)
+        else:
+            self._tell_failures()
+        self.status.show_session(self.session_model.session)
+        if self.session_model.path is not None and self.session_model.path.exists():
+            settings.remember_file(self.settings, self.session_model.path)
+            self._save_settings()
+        self._refresh()
+        if self._quit_when_ended:
+            self.close()
+
+    def _tell_failures(self) -> None:
+        session = self.session_model.session
+        for label, failure in session.failures.items():
+            hint = f"{failure.hint} The other lanes went on; see the Log tab.".strip()
+            message = f"{session.name(label)} failed while {failure.phase}: {failure.message}"
+            self.messages.show_error(ProfilerError(message, hint))
+
+    def _on_gpu_status(self, text: object) -> None:
+        self.device_chip.setText(f"CPU  ·  {text}")
+        self.live.gpu.set_status(str(text))
+
+    def _fill_recent_menu(self) -> None:
+        self.recent_menu.clear()
+        for name in self.settings.recent_files:
+            path = Path(name)
+            action = self.recent_menu.addAction(f"{path.name}    {path.parent}")
+            action.setEnabled(path.exists())
+            action.triggered.connect(lambda _=False, path=path: self.open_path(path))
+        if not self.settings.recent_files:
+            self.recent_menu.addAction("nothing yet").setEnabled(False)
+
+    def _in_background(self, done_text: str, target: Path, work: object) -> None:
+        assert callable(work)
+        self.settings.export_folder = str(target.parent)
+        task = Task(lambda *_: work(), self)
+        task.done.connect(lambda _: self.status.show_message(done_text))
+        task.failed.connect(self.messages.show_error)
+        task.finished.connect(task.deleteLater)
+        task.start()
+
+    def _save_settings(self) -> None:
+        self.settings.time_limit_s = self.draft.time_limit_s
+        self.settings.target_width = self.draft.target_width
+        self.settings.geometry = bytes(self.saveGeometry().toHex().data()).decode()
+        self.settings.window_state = bytes(self.body.saveState().toHex().data()).decode()
+        try:
+            settings.save(self.settings)
+        except OSError as error:
+            self.status.show_message(f"Settings can't be saved: {error.strerror}")
+
+    # --- Qt overrides ---------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        urls = event.mimeData().urls()
+        if len(urls) == 1 and urls[0].isLocalFile():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self.open_path(Path(event.mimeData().urls()[0].toLocalFile()))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.runs.running:
+            event.ignore()
+            if not self._quit_when_ended and self._may_stop():
+                self._quit_when_ended = True
+                self.runs.stop()
+            return
+        self._save_settings()
+        self.opener.shut_down()
+        self._gpu_task.wait()
+        self.graph.graph.shut_down()
+        super().closeEvent(event)
+
+    def _may_stop(self) -> bool:
+        answer = QMessageBox.question(
+            self, "Quit", "A run is going on. Stop it and quit?\nWhat was measured is kept."
+        )
+        return answer is QMessageBox.StandardButton.Yes
+
+
+def _menu_button(text: str, menu: QMenu, parent: QWidget) -> QToolButton:
+    button = QToolButton(parent)
+    button.setText(text)
+    button.setMenu(menu)
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    return button
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except shutil.SameFileError:
+        return
+    except OSError as error:
+        raise SessionFileError(
+            f"{target} can't be written: {error.strerror}.", "Choose another folder."
+        ) from error

@@ -1,0 +1,69 @@
+"""A message with its hint along the top of the window; it stays until it is closed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from gui import theme
+from profiler.errors import ProfilerError
+
+DETAIL_LENGTH = 400
+
+
+class MessageBar(QFrame):
+    """Hidden while there is nothing to say."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._message = QLabel(self)
+        self._hint = QLabel(self)
+        for label in (self._message, self._hint):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        font = self._message.font()
+        font.setBold(True)
+        self._message.setFont(font)
+        close = QToolButton(self)
+        close.setText("✕")
+        close.setAutoRaise(True)
+        close.setToolTip("Close this message (Esc)")
+        close.setShortcut(Qt.Key.Key_Escape)
+        close.clicked.connect(self.clear)
+        texts = QVBoxLayout()
+        texts.setSpacing(1)
+        texts.addWidget(self._message)
+        texts.addWidget(self._hint)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 6, 6, 6)
+        layout.addLayout(texts, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """Message and hint as shown."""
+        return f"{self._message.text()}\n{self._hint.text()}".strip()
+
+    def show_error(self, error: ProfilerError) -> None:
+        """Message, and what to do about it."""
+        self._show(error.message, error.hint, theme.BAD)
+
+    def show_note(self, message: str, hint: str = "") -> None:
+        """Something worth knowing that is no error."""
+        self._show(message, hint, theme.OPEN)
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self.hide()
+
+    def _show(self, message: str, hint: str, colour: str) -> None:
+        self._message.setText(message)
+        self._hint.setText(hint if len(hint) <= DETAIL_LENGTH else hint[-DETAIL_LENGTH:])
+        self._hint.setVisible(bool(hint))
+        self.setStyleSheet(
+            f"MessageBar {{ background: {theme.base().name()}; border: 1px solid {colour};"
+            f" border-left: 5px solid {colour}; border-radius: 6px; }}"
+        )
+        self.show()

@@ -1,0 +1,135 @@
+"""Opens files off the UI thread: models are inspected in a child process, sessions are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from gui.background import Task
+from profiler import model_file
+from profiler.errors import ProfilerError
+from profiler.jobs import inspect_model, onnx_form
+from profiler.session import Session
+from profiler.session_file import SUFFIX, read_session
+from profiler.types import InputSpec, ModelInfo, ModelKind, ModelSource
+
+# Netron draws these files themselves; of the others the ONNX form is shown.
+DRAWN_AS_THEY_ARE = (ModelKind.ONNX, ModelKind.TORCHSCRIPT)
+
+
+class Opener(QObject):
+    """One file at a time: opening another cancels the one before.
+
+    Signals: `busy(str)` with what goes on or "" when it is over, `model_opened(ModelInfo)`,
+    `session_opened(Session, Path)`, `failed(ProfilerError)`, `form_found(Path)` with the ONNX form
+    of a model whose own file has no graph, `form_failed(ProfilerError)`.
+    """
+
+    busy = Signal(str)
+    model_opened = Signal(object)
+    session_opened = Signal(object, object)
+    failed = Signal(object)
+    form_found = Signal(object)
+    form_failed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._task: Task | None = None
+        self._tasks: set[Task] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a file is being opened."""
+        return self._task is not None
+
+    def open(self, path: Path) -> None:
+        """Open a model or, by its suffix, a session."""
+        if path.suffix.lower() == SUFFIX:
+            self._start(f"Reading {path.name}…", lambda *_: read_session(path), self._on_session)
+            self._session_path = path
+        else:
+            self._start(
+                f"Looking at {path.name}…",
+                lambda cancelled, _: inspect_model(path, cancelled=cancelled),
+                self._on_model,
+            )
+
+    def check(self, source: ModelSource, then: Callable[[], None]) -> None:
+        """Call `then` if the file still is what it was; else `failed` says what happened."""
+
+        def work(*_: object) -> None:
+            now = model_file.identify(Path(source.path))
+            if now.sha256 != source.sha256:
+                raise ProfilerError(
+                    f"{Path(source.path).name} has changed since it was opened.",
+                    "Open it again (Ctrl+O, or from the recent files).",
+                )
+
+        self._start("Checking the model file…", work, lambda _: then())
+
+    def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
+        """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""
+        task = self._task_for(
+            lambda cancelled, progress: onnx_form(
+                source, inputs, on_progress=progress, cancelled=cancelled
+            )
+        )
+        task.done.connect(lambda found: self.form_found.emit(Path(found[0].path)))
+        task.failed.connect(self.form_failed)
+        task.start()
+
+    def cancel(self) -> None:
+        """Give up whatever is being opened or converted."""
+        for task in list(self._tasks):
+            task.cancel()
+        self._task = None
+        self.busy.emit("")
+
+    def shut_down(self) -> None:
+        """Cancel, and wait for the threads."""
+        self.cancel()
+        for task in list(self._tasks):
+            task.wait()
+
+    def _start(
+        self,
+        text: str,
+        work: Callable[[Callable[[], bool], Callable[[str], None]], object],
+        then: Callable[[object], None],
+    ) -> None:
+        self.cancel()
+        task = self._task_for(work)
+        task.done.connect(lambda result: self._on_over(task, lambda: then(result)))
+        task.failed.connect(lambda error: self._on_over(task, lambda: self.failed.emit(error)))
+        self._task = task
+        self.busy.emit(text)
+        task.start()
+
+    def _task_for(
+        self, work: Callable[[Callable[[], bool], Callable[[str], None]], object]
+    ) -> Task:
+        task = Task(work, self)
+        self._tasks.add(task)
+        task.finished.connect(lambda: self._forget(task))
+        return task
+
+    def _forget(self, task: Task) -> None:
+        self._tasks.discard(task)
+        task.deleteLater()
+
+    def _on_over(self, task: Task, then: Callable[[], None]) -> None:
+        if self._task is not task:
+            return
+        self._task = None
+        self.busy.emit("")
+        then()
+
+    def _on_model(self, result: object) -> None:
+        assert isinstance(result, ModelInfo)
+        self.model_opened.emit(result)
+
+    def _on_session(self, result: object) -> None:
+        assert isinstance(result, Session)
+        self.session_opened.emit(result, self._session_path)

@@ -1,0 +1,97 @@
+"""What the person is setting up: a model's inputs, lanes and limits, on the way to a RunPlan."""
+
+from __future__ import annotations
+
+import msgspec
+from PySide6.QtCore import QObject, Signal
+
+from profiler.inputs import replace
+from profiler.plan import default_engines, default_plan
+from profiler.types import EngineSpec, InputSpec, ModelInfo, RunPlan
+
+
+class PlanDraft(QObject):
+    """Signal `changed()` after each change, whoever made it."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.info: ModelInfo | None = None
+        self.inputs: tuple[InputSpec, ...] = ()
+        self.engines: tuple[EngineSpec, ...] = default_engines()
+        self.baseline = ""
+        self.time_limit_s = 60.0
+        self.target_width = 0.02
+
+    def set_model(self, info: ModelInfo) -> None:
+        """Another model: its own inputs; lanes and limits stay as they are."""
+        self.info = info
+        self.inputs = info.inputs
+        self.changed.emit()
+
+    def set_plan(self, plan: RunPlan) -> None:
+        """Take over inputs, lanes and limits of a session; the file itself is not looked at."""
+        self.info = ModelInfo(source=plan.model, inputs=plan.inputs, outputs=())
+        self.inputs = plan.inputs
+        self.engines = plan.engines
+        self.baseline = plan.baseline
+        self.changed.emit()
+
+    def set_input(self, spec: InputSpec) -> None:
+        """Change one input; its dynamic dimensions follow in the others."""
+        self.inputs = replace(self.inputs, spec)
+        self.changed.emit()
+
+    def reset_inputs(self) -> None:
+        """Back to what was proposed for the model."""
+        if self.info is not None:
+            self.inputs = self.info.inputs
+            self.changed.emit()
+
+    def add_engine(self, spec: EngineSpec) -> None:
+        """Another lane; a name that is taken gets a number."""
+        self.engines = (*self.engines, self._with_free_label(spec, self.engines))
+        self.changed.emit()
+
+    def change_engine(self, label: str, spec: EngineSpec) -> None:
+        """Change one lane."""
+        others = tuple(e for e in self.engines if e.label != label)
+        changed = self._with_free_label(spec, others)
+        self.engines = tuple(changed if e.label == label else e for e in self.engines)
+        if self.baseline == label:
+            self.baseline = changed.label
+        self.changed.emit()
+
+    def remove_engine(self, label: str) -> None:
+        """Take a lane out."""
+        self.engines = tuple(e for e in self.engines if e.label != label)
+        if self.baseline == label:
+            self.baseline = ""
+        self.changed.emit()
+
+    def reset_engines(self) -> None:
+        """Back to one lane an engine."""
+        self.engines = default_engines()
+        self.baseline = ""
+        self.changed.emit()
+
+    def plan(self) -> RunPlan:
+        """Raises PlanError when it can't work; there must be a model."""
+        assert self.info is not None
+        return default_plan(
+            self.info,
+            inputs=self.inputs,
+            engines=self.engines,
+            baseline=self.baseline or None,
+            time_limit_s=self.time_limit_s,
+            target_width=self.target_width,
+        )
+
+    def _with_free_label(self, spec: EngineSpec, others: tuple[EngineSpec, ...]) -> EngineSpec:
+        taken = {engine.label for engine in others}
+        label, number = spec.label, 2
+        while label in taken:
+            label = f"{spec.label} {number}"
+            number += 1
+        return msgspec.structs.replace(spec, label=label)

@@ -1,0 +1,1 @@
+"""What the window is made of; each view reads the session model."""

@@ -1,0 +1,99 @@
+"""The graph with its few tools: which form of the model, zoom, search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from gui.graph.view import GraphView
+
+ZOOM_STEP = 1.25
+
+
+class GraphPanel(QWidget):
+    """Signal `node_selected(value name)` when a person chooses a node."""
+
+    node_selected = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.graph = GraphView(self)
+        self.form = QComboBox(self)
+        self.form.setToolTip("The model's form that is drawn")
+        self._facts = QLabel(self)
+        self._facts.setProperty("role", "caption")
+        bar = QHBoxLayout()
+        bar.setContentsMargins(8, 4, 8, 4)
+        bar.addWidget(self.form)
+        bar.addWidget(self._facts)
+        bar.addStretch(1)
+        for text, tip, slot in (
+            ("−", "Zoom out (Ctrl+-)", lambda: self.graph.zoom(1 / ZOOM_STEP)),
+            ("1:1", "Original size (Ctrl+0)", lambda: self.graph.zoom(0)),
+            ("+", "Zoom in (Ctrl++)", lambda: self.graph.zoom(ZOOM_STEP)),
+            ("Find", "Find a node (Ctrl+F)", self.graph.open_search),
+        ):
+            button = QToolButton(self)
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setAutoRaise(True)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(slot)
+            bar.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(bar)
+        layout.addWidget(self.graph, 1)
+        self.form.activated.connect(self._on_form_chosen)
+        self.graph.node_selected.connect(self.node_selected)
+        self.graph.loaded.connect(self._on_loaded)
+        self.graph.failed.connect(lambda: self._facts.setText(""))
+        self._show_tools()
+
+    def show_text(self, text: str) -> None:
+        """No graph, but a word on why."""
+        self.form.clear()
+        self._facts.setText("")
+        self.graph.clear()
+        self.graph.say(text)
+        self._show_tools()
+
+    def show_forms(self, forms: list[tuple[str, Path]]) -> None:
+        """Files that hold the model's graph, by name; the first is drawn."""
+        self.form.clear()
+        for name, path in forms:
+            self.form.addItem(name, path)
+        self._show_tools()
+        self._draw()
+
+    def add_form(self, name: str, path: Path) -> None:
+        """Another form that can be chosen from now on."""
+        known = {self.form.itemData(index) for index in range(self.form.count())}
+        if path in known:
+            return
+        self.form.addItem(name, path)
+        self._show_tools()
+        if self.form.count() == 1:
+            self._draw()
+
+    def select_node(self, value_name: str) -> None:
+        """Show where this node is."""
+        self.graph.select_node(value_name)
+
+    def _show_tools(self) -> None:
+        self.form.setVisible(self.form.count() > 1)
+
+    def _on_form_chosen(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        path = self.form.currentData()
+        if path is not None:
+            self._facts.setText("drawing…")
+            self.graph.show_model(path)
+
+    def _on_loaded(self, node_count: int) -> None:
+        self._facts.setText(f"{node_count} nodes")
