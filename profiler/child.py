@@ -6,7 +6,26 @@ import faulthandler
 import os
 import signal
 import sys
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+
+def start(process: BaseProcess) -> None:
+    """Start a child that Ctrl-C does not end while it still imports, before `settle_in`.
+
+    A child inherits which signals are blocked. Here one that comes meanwhile is only late.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        process.start()
+        return
+    # Starting the first child starts this helper, which would unblock the signal.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def settle_in(log_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 import msgspec
 
 from profiler import worker
-from profiler.child import exit_reason
+from profiler.child import exit_reason, start
 from profiler.errors import EngineError
 from profiler.types import AnyCommand, AnyReply, Close, EngineSpec
 
@@ -35,7 +35,7 @@ class EngineProcess:
             name=f"dualscope {spec.label}",
             daemon=True,
         )
-        self._process.start()
+        start(self._process)
         # Only the child may hold its end, else its death would not read as end of file.
         theirs.close()
 

@@ -15,7 +15,7 @@ import msgspec
 import platformdirs
 
 from profiler import model_file
-from profiler.child import exit_reason, settle_in
+from profiler.child import exit_reason, settle_in, start
 from profiler.errors import CancelledError, ConversionError, ModelFileError, ProfilerError, rebuild
 from profiler.types import (
     Converted,
@@ -90,7 +90,8 @@ def _run(
         ours, theirs = context.Pipe()
         arguments = (theirs, msgspec.msgpack.encode(job), str(log_path))
         process = context.Process(target=child_main, args=arguments, daemon=True)
-        process.start()
+        log_path.touch()
+        start(process)
         theirs.close()
         try:
             return _wait(ours, time.monotonic() + timeout_s, on_progress, cancelled)
