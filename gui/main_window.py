@@ -172,6 +172,7 @@ class MainWindow(QMainWindow):
         """Take on the theme's colours."""
         self.setStyleSheet(theme.style_sheet())
         self.live.restyle()
+        self.graph.graph.set_dark(theme.is_dark())
         self.model_panel.refresh()
         self.report.refresh()
 
@@ -296,8 +297,7 @@ class MainWindow(QMainWindow):
         self._gpu_task.start()
 
     def _restore(self) -> None:
-        theme.apply(self.settings.theme)
-        self.restyle()
+        self.set_theme(self.settings.theme)
         self.resize(1360, 860)
         if self.settings.geometry:
             self.restoreGeometry(QByteArray.fromHex(self.settings.geometry.encode()))

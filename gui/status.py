@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar
 
 from gui.session_model import SessionModel
 from profiler.session import Session
-from profiler.types import Event, Phase, Progress
+from profiler.types import Event, Phase, Progress, Round, RoundKind
 
 STEPS = 1000
 MESSAGE_MS = 8000
@@ -42,9 +42,9 @@ class RunStatus:
     def show_session(self, session: Session) -> None:
         """What a run came to."""
         self.progress.hide()
-        rounds = max((len(found) for found in session.rounds.values()), default=0)
+        timed = {r.index for found in session.rounds.values() for r in found if _is_timed(r)}
         reason = session.finished.reason if session.finished else "broken off"
-        self.label.setText(f"Run ended: {reason}; {rounds} rounds a lane, warm-up included")
+        self.label.setText(f"Run ended: {reason}; {len(timed)} rounds")
 
     def _on_events_applied(self, events: list[Event]) -> None:
         for event in reversed(events):
@@ -74,3 +74,7 @@ class RunStatus:
         if event.time_left_s is not None:
             parts.append(f"{event.time_left_s:.0f} s left at most")
         return ", ".join(parts)
+
+
+def _is_timed(found: Round) -> bool:
+    return found.kind is RoundKind.TIMED

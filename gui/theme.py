@@ -18,9 +18,60 @@ LANES_DARK = ("#56B4E9", "#E69F00", "#2BC49A", "#CC79A7", "#F0E442", "#D55E00")
 GOOD, BAD, OPEN = "#009E73", "#D55E00", "#E69F00"
 
 
+# Where the desktop can't be asked to change its scheme the palette is set here: by role, for the
+# enabled and, after a slash, the disabled state.
+PALETTES = {
+    "light": {
+        "Window": "#f3f4f6",
+        "Base": "#ffffff",
+        "AlternateBase": "#f7f8f9",
+        "Button": "#f3f4f6",
+        "WindowText": "#1c2126/#9aa1a8",
+        "Text": "#1c2126/#9aa1a8",
+        "ButtonText": "#1c2126/#9aa1a8",
+        "ToolTipBase": "#ffffff",
+        "ToolTipText": "#1c2126",
+        "PlaceholderText": "#858d95",
+        "Highlight": "#0072b2",
+        "HighlightedText": "#ffffff",
+        "Link": "#0072b2",
+    },
+    "dark": {
+        "Window": "#26292d",
+        "Base": "#1f2225",
+        "AlternateBase": "#23262a",
+        "Button": "#33373c",
+        "WindowText": "#e4e7ea/#70777e",
+        "Text": "#e4e7ea/#70777e",
+        "ButtonText": "#e4e7ea/#70777e",
+        "ToolTipBase": "#33373c",
+        "ToolTipText": "#e4e7ea",
+        "PlaceholderText": "#80878e",
+        "Highlight": "#2b7fb8",
+        "HighlightedText": "#ffffff",
+        "Link": "#56b4e9",
+    },
+}
+
+
 def apply(name: str) -> None:
-    """Follow the system, or be light or dark. Netron follows by itself."""
-    QGuiApplication.styleHints().setColorScheme(SCHEMES.get(name, Qt.ColorScheme.Unknown))
+    """Follow the system, or be light or dark."""
+    hints = QGuiApplication.styleHints()
+    hints.setColorScheme(SCHEMES.get(name, Qt.ColorScheme.Unknown))
+    dark = name == "dark" or (name == "system" and hints.colorScheme() is Qt.ColorScheme.Dark)
+    QApplication.setPalette(_palette("dark" if dark else "light"))
+
+
+def _palette(name: str) -> QPalette:
+    base = QColor(PALETTES[name]["Button"])
+    palette = QPalette(base, QColor(PALETTES[name]["Window"]))
+    for role, text in PALETTES[name].items():
+        enabled, _, disabled = text.partition("/")
+        found = QPalette.ColorRole[role]
+        palette.setColor(QPalette.ColorGroup.All, found, QColor(enabled))
+        if disabled:
+            palette.setColor(QPalette.ColorGroup.Disabled, found, QColor(disabled))
+    return palette
 
 
 def is_dark() -> bool:

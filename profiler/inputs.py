@@ -124,13 +124,16 @@ def with_symbol(specs: Sequence[InputSpec], symbol: str, size: int) -> tuple[Inp
 
 def with_shape(spec: InputSpec, shape: tuple[int, ...]) -> InputSpec:
     """Raises InputError when the rank or a fixed dimension differs from the model's."""
+    if any(size < 0 for size in shape):
+        raise InputError(f"{spec.name} can't have a negative dimension.")
+    if spec.guessed:
+        symbols = spec.symbols if len(shape) == len(spec.shape) else (None,) * len(shape)
+        return msgspec.structs.replace(spec, shape=shape, symbols=symbols)
     if len(shape) != len(spec.shape):
         raise InputError(
             f"{spec.name} has {len(spec.shape)} dimensions, not {len(shape)}.",
             f"Its shape is {describe_shape(spec)}.",
         )
-    if any(size < 0 for size in shape):
-        raise InputError(f"{spec.name} can't have a negative dimension.")
     for position, (new, old) in enumerate(zip(shape, spec.shape, strict=True)):
         fixed = position < len(spec.symbols) and spec.symbols[position] is None
         if fixed and new != old:
@@ -148,6 +151,22 @@ def describe_shape(spec: InputSpec) -> str:
     return f"[{', '.join(f'{symbol}={size}' if symbol else str(size) for symbol, size in dims)}]"
 
 
+def with_dtype(spec: InputSpec, dtype: str) -> InputSpec:
+    """Raises InputError when the model declares another one."""
+    if dtype == spec.dtype:
+        return spec
+    numpy_dtype(dtype)
+    if not spec.guessed:
+        raise InputError(
+            f"{spec.name} is {spec.dtype} in the model, not {dtype}.",
+            f"Write {spec.name}={spec.dtype}[...].",
+        )
+    fill = spec.fill
+    if fill is not Fill.FILE:
+        fill = Fill.NORMAL if dtype.startswith(("float", "bfloat")) else Fill.ONES
+    return msgspec.structs.replace(spec, dtype=dtype, fill=fill)
+
+
 def _named(specs: Sequence[InputSpec], name: str) -> InputSpec:
     for spec in specs:
         if spec.name == name:
@@ -157,12 +176,8 @@ def _named(specs: Sequence[InputSpec], name: str) -> InputSpec:
 
 
 def _overridden(spec: InputSpec, dtype: str | None, dims: str | None) -> InputSpec:
-    if dtype and dtype != spec.dtype:
-        numpy_dtype(dtype)
-        raise InputError(
-            f"{spec.name} is {spec.dtype} in the model, not {dtype}.",
-            f"Write {spec.name}={spec.dtype}[...].",
-        )
+    if dtype:
+        spec = with_dtype(spec, dtype)
     if dims is None:
         return spec
     shape = tuple(int(size) for size in dims.split(",") if size.strip())

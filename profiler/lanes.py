@@ -5,18 +5,18 @@ from __future__ import annotations
 from profiler.errors import PlanError
 from profiler.types import EngineKind, EngineSpec
 
-_INTEGER, _FLAG = "an integer", "true or false"
+INTEGER, FLAG = "an integer", "true or false"
 # Options of each engine: what values they take.
 OPTIONS: dict[EngineKind, dict[str, str | tuple[str, ...]]] = {
     EngineKind.ORT: {
         "execution_provider": "a name such as CPUExecutionProvider",
         "graph_optimization_level": ("disable", "basic", "extended", "all"),
         "execution_mode": ("sequential", "parallel"),
-        "intra_op_threads": _INTEGER,
-        "inter_op_threads": _INTEGER,
-        "allow_spinning": _FLAG,
+        "intra_op_threads": INTEGER,
+        "inter_op_threads": INTEGER,
+        "allow_spinning": FLAG,
     },
-    EngineKind.TORCH_EAGER: {"intra_op_threads": _INTEGER, "inter_op_threads": _INTEGER},
+    EngineKind.TORCH_EAGER: {"intra_op_threads": INTEGER, "inter_op_threads": INTEGER},
 }
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -46,11 +46,11 @@ def _option(kind: EngineKind, pair: str) -> tuple[str, str | int | float | bool]
     allowed = known[key]
     if isinstance(allowed, tuple) and value not in allowed:
         raise PlanError(f"{key} can't be {value!r}.", f"It can be: {', '.join(allowed)}.")
-    if allowed == _FLAG:
+    if allowed == FLAG:
         if value not in FLAGS:
             raise PlanError(f"{key} can't be {value!r}.", "It can be: true, false.")
         return key, FLAGS[value]
-    if allowed == _INTEGER:
+    if allowed == INTEGER:
         if not value.isdecimal():
             raise PlanError(f"{key} can't be {value!r}.", "It takes an integer.")
         return key, int(value)

@@ -96,6 +96,7 @@ def _spec(name: str, found: Proposal) -> InputSpec:
         symbols=tuple(symbol or None for symbol in symbols),
         fill=Fill.INTEGERS if vocabulary else spec.fill,
         high=float(vocabulary or 1),
+        guessed=True,
     )
 
 

@@ -79,7 +79,8 @@ class InputSpec(Struct, frozen=True, kw_only=True):
     `shape` is concrete. `symbols` has one entry a dimension: the dynamic dimension's name, or None
     where the model fixes it; equal names are one dimension. `dtype` is NumPy's name ("float32",
     "int64", "bool"; also "bfloat16"). `low`/`high`: bounds of INTEGERS (high exclusive, at most
-    the vocabulary) and UNIFORM. `path` is the file of `Fill.FILE`. `optional`: may be left out.
+    the vocabulary) and UNIFORM. `path` is the file of `Fill.FILE`. `guessed`: the model declares
+    neither dtype nor shape (TorchScript, a pickled module), so that any may be tried.
     """
 
     name: str
@@ -91,6 +92,7 @@ class InputSpec(Struct, frozen=True, kw_only=True):
     high: float = 1.0
     path: str | None = None
     seed: int = 0
+    guessed: bool = False
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):

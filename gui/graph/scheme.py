@@ -34,6 +34,8 @@ ADDED = (
     f'<script type="text/javascript" src="{CHANNEL}"></script>\n'
     '<script type="text/javascript" src="overlay.js"></script>\n'
 )
+# Netron's dark colours stand behind this query; the window's theme answers it.
+DARK_QUERY = "(prefers-color-scheme: dark)"
 SCRIPT_TAG = '<script type="text/javascript" src="index.js"></script>\n'
 
 
@@ -63,6 +65,7 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
         self._files = {path.name: path for path in folder.iterdir() if path.suffix in CONTENT_TYPES}
         self._files |= {name: OVERLAY / name for name in OVERLAY_FILES}
         self._model: tuple[str, Path] | None = None
+        self.dark = False
 
     def offer_model(self, name: str, path: Path) -> None:
         """Serve this file, and no other model, under `name`."""
@@ -79,6 +82,9 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
             self._reply_bytes(job, b"text/html", self._index())
         elif name == CHANNEL:
             self._reply_file(job, b"text/javascript", ":/qtwebchannel/qwebchannel.js")
+        elif name.endswith(".css") and name in self._files:
+            text = self._files[name].read_text(encoding="utf-8")
+            self._reply_bytes(job, CONTENT_TYPES[".css"], self._in_theme(text))
         elif name in self._files:
             path = self._files[name]
             self._reply_file(job, CONTENT_TYPES[path.suffix], str(path))
@@ -91,7 +97,10 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
         text = self._files[INDEX].read_text(encoding="utf-8")
         if SCRIPT_TAG not in text:
             raise ValueError("this version of Netron starts in a way that isn't known")
-        return text.replace(SCRIPT_TAG, SCRIPT_TAG + ADDED).encode()
+        return self._in_theme(text.replace(SCRIPT_TAG, SCRIPT_TAG + ADDED))
+
+    def _in_theme(self, text: str) -> bytes:
+        return text.replace(DARK_QUERY, "all" if self.dark else "not all").encode()
 
     def _reply_bytes(self, job: QWebEngineUrlRequestJob, kind: bytes, content: bytes) -> None:
         buffer = QBuffer(job)

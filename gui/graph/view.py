@@ -155,6 +155,14 @@ class GraphView(QWidget):
         """Open Netron's own search."""
         self._script("dualscope.find()")
 
+    def set_dark(self, dark: bool) -> None:
+        """Follow the window's theme; the graph is drawn again when it changes."""
+        if self._handler.dark == dark:
+            return
+        self._handler.dark = dark
+        self._page_is_up = False
+        self._page.load(QUrl(f"{NAME.decode()}://{HOST}/{INDEX}"))
+
     def shut_down(self) -> None:
         """Delete the page before its profile; nothing is shown after this."""
         self._page_is_up = False

@@ -87,7 +87,9 @@ class OperatorBars(QWidget):
             painter.fillRect(QRect(area.left(), top, bar, ROW_HEIGHT - 3), colour)
             painter.setPen(text_colour)
             name = painter.fontMetrics().elidedText(
-                f"{row.op_type}  {row.name}", Qt.TextElideMode.ElideRight, room - 4
+                f"{row.op_type.removeprefix('aten::')}  {row.name}",
+                Qt.TextElideMode.ElideRight,
+                room - 4,
             )
             inside = QRect(area.left() + 4, top, room, ROW_HEIGHT - 3)
             painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter, name)

@@ -19,10 +19,10 @@ from profiler.types import Event, OutputDifference, OutputsCompared, RunStarted
 COLUMNS = (
     "Output",
     "Lane",
-    "Max abs. difference",
-    "Max rel. difference",
+    "Max abs.",
+    "Max rel.",
     "Cosine",
-    "Argmax agreement",
+    "Argmax agrees",
     "NaN / Inf",
     "Within tolerance",
     "Note",
