@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from profiler import supervisor
+from profiler.plan import check_plan
 from profiler.session_file import SessionWriter
 from profiler.telemetry import Telemetry
 from profiler.types import Event, RunPlan, TelemetrySample
@@ -17,6 +18,7 @@ def record(plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]) -> Itera
 
     Raises PlanError, SessionFileError.
     """
+    check_plan(plan)
     samples: queue.SimpleQueue[TelemetrySample] = queue.SimpleQueue()
     with SessionWriter(path) as writer, Telemetry(samples.put):
         for event in supervisor.run(plan, cancelled=cancelled):

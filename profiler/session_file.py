@@ -221,8 +221,9 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
-        text = str(error)
-        if "lock" in text.lower():
+        text = str(error).lower()
+        # The second is DuckDB's word for a file that this same process is writing.
+        if "lock" in text or "different configuration" in text:
             raise SessionFileError(
                 f"{path.name} is being written by another run.", "Wait until that run has ended."
             ) from error
