@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from profiler.engines import create_engine
+from profiler.engines import create_engine, ort
 from profiler.engines.ort import OrtEngine, read_profile
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
+from profiler.model_file import identify
 from profiler.outputs import load_outputs
 from profiler.types import EngineKind, InputSpec
 from tests.profiler.engine_commands import PIXELS, TOKENS, X, load_command
@@ -102,6 +104,31 @@ def test_nameless_nodes_have_sources(tmp_path: Path) -> None:
     content = models.model_bytes(nodes, {"x": [1, 8]}, {"y": [1, 8]})
     traced = loaded(content, X, tmp_path).trace(1)
     assert [op.source_nodes for op in traced.ops] == [("a",), ("b",), ("y",)]
+
+
+@pytest.mark.parametrize("limit_bytes", [1 << 30, 100], ids=["inside", "beside"])
+def test_weights_in_a_file_of_their_own(
+    limit_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimized model is in another folder, with its weights inside or, if large, beside."""
+    monkeypatch.setattr(ort, "EXTERNAL_ABOVE_BYTES", limit_bytes)
+    path = tmp_path / "external.onnx"
+    model = onnx.load_from_string(models.resnet())
+    onnx.save(model, str(path), save_as_external_data=True, location="weights", size_threshold=0)
+    command = load_command(ORT, models.resnet(), PIXELS, tmp_path)
+    engines = [create_engine(command)]
+    engines.append(create_engine(msgspec.structs.replace(command, model=identify(path))))
+    results = []
+    for engine in engines:
+        engine.load()
+        engine.save_outputs(tmp_path / "out.npz")
+        results.append(load_outputs(tmp_path / "out.npz")[0])
+    np.testing.assert_array_equal(results[0], results[1])
+    assert engines[0].weights_bytes() == engines[1].weights_bytes() > 10_000
+    names = [op.name for op in engines[1].trace(1).ops]
+    assert "/model/classifier/classifier.1/Gemm" in names
+    weights = tmp_path / "work ort" / "optimized.weights"
+    assert weights.exists() == (limit_bytes == 100)
 
 
 def test_time_of_a_branch_is_counted_once(tmp_path: Path) -> None:

@@ -1,0 +1,171 @@
+"""What the engine process answers: timing, errors in words, and a pipe that carries junk."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import onnx
+import pytest
+
+from profiler.engine_process import EngineProcess
+from profiler.errors import EngineError, UnsafeModelError
+from profiler.types import (
+    AnyCommand,
+    Close,
+    EngineKind,
+    EngineSpec,
+    Failed,
+    Infer,
+    Latencies,
+    Loaded,
+    SaveOutputs,
+    Trace,
+    Traced,
+)
+from profiler.worker import _Worker
+from tests.profiler.engine_commands import X, load_command
+from tests.profiler.onnx_torch import models
+
+
+class Counting:
+    """An engine that counts its calls, notes whether the collector ran, and fails on demand."""
+
+    version = "counting 1"
+    graph_note = ""
+
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self.collector: set[bool] = set()
+        self.fails = fails
+
+    def load(self) -> None:
+        self.calls.append("load")
+
+    def infer(self) -> object:
+        self.calls.append("infer")
+        self.collector.add(gc.isenabled())
+        if self.fails:
+            raise self.fails
+        return None
+
+    def synchronize(self) -> None:
+        self.calls.append("synchronize")
+
+    def trace(self, iterations: int) -> Traced:
+        return Traced(started_ns=0, latencies_ns=(1,) * iterations, ops=())
+
+    def save_outputs(self, path: Path) -> None:
+        raise PermissionError(f"can't write {path.name}\nsecond line")
+
+    def output_names(self) -> tuple[str, ...]:
+        return ("y",)
+
+    def weights_bytes(self) -> int:
+        return 4
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def worker_with(engine: Counting) -> _Worker:
+    worker = _Worker()
+    worker._engine = engine
+    return worker
+
+
+@pytest.mark.parametrize(
+    "command", [Infer(iterations=1), Trace(iterations=1), SaveOutputs(path="out.npz")]
+)
+def test_nothing_runs_before_a_model_is_loaded(command: AnyCommand) -> None:
+    expected = Failed(error="EngineError", message="No model is loaded.")
+    assert _Worker().answer(command) == expected
+
+
+def test_a_real_engine_is_loaded_and_timed(tmp_path: Path) -> None:
+    worker = _Worker()
+    loaded = worker.answer(load_command(EngineKind.ORT, models.mlp(), X, tmp_path))
+    assert isinstance(loaded, Loaded)
+    assert loaded.engine_version.startswith("onnxruntime")
+    reply = worker.answer(Infer(iterations=5))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 5
+    assert reply.cpu_time_ns > 0
+    assert reply.peak_rss_bytes > 1 << 20
+    worker.close()
+
+
+def test_each_call_is_waited_for_and_the_collector_rests() -> None:
+    engine = Counting()
+    reply = worker_with(engine).answer(Infer(iterations=3))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 3
+    assert engine.calls == ["infer", "synchronize"] * 3
+    assert engine.collector == {False}
+    assert gc.isenabled()
+
+
+def test_the_collector_is_back_after_a_call_that_fails() -> None:
+    reply = worker_with(Counting(RuntimeError("out of range"))).answer(Infer(iterations=3))
+    assert isinstance(reply, Failed)
+    assert reply.message == "RuntimeError: out of range"
+    assert gc.isenabled()
+
+
+def test_an_error_of_ours_keeps_its_class_message_and_hint() -> None:
+    error = UnsafeModelError("It runs code.", "Don't.")
+    reply = worker_with(Counting(error)).answer(Infer(iterations=1))
+    assert reply == Failed(error="UnsafeModelError", message="It runs code.", hint="Don't.")
+
+
+def test_any_other_error_is_told_in_one_line_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    reply = worker_with(Counting()).answer(SaveOutputs(path="out.npz"))
+    assert isinstance(reply, Failed)
+    assert (reply.error, reply.message) == ("EngineError", "PermissionError: can't write out.npz")
+    assert "second line" in reply.details
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("message", ["", "\n", "x" * 5000])
+def test_a_message_may_be_empty_or_long(message: str) -> None:
+    reply = worker_with(Counting(ValueError(message))).answer(Infer(iterations=1))
+    assert isinstance(reply, Failed)
+    assert reply.message.startswith("ValueError: ")
+    assert len(reply.message) < 600
+
+
+def test_a_load_that_fails_leaves_no_engine(tmp_path: Path) -> None:
+    worker = _Worker()
+    nodes = [onnx.helper.make_node("Special", ["x"], ["y"], domain="my.domain")]
+    content = models.model_bytes(nodes, {"x": [1, 8]}, {"y": [1, 8]})
+    reply = worker.answer(load_command(EngineKind.ORT, content, X, tmp_path))
+    assert isinstance(reply, Failed)
+    assert "my.domain" in reply.message
+    after = worker.answer(Infer(iterations=1))
+    assert isinstance(after, Failed)
+    assert after.message == "No model is loaded."
+
+
+def test_close_is_passed_on_and_may_come_before_a_model() -> None:
+    engine = Counting()
+    worker_with(engine).close()
+    assert engine.calls == ["close"]
+    _Worker().close()
+
+
+def test_a_broken_message_ends_the_process_with_the_reason_in_its_log(tmp_path: Path) -> None:
+    spec = EngineSpec(label="lane", engine=EngineKind.ORT)
+    with EngineProcess(spec, tmp_path) as process:
+        process._connection.send_bytes(b"\xc1 junk")
+        with pytest.raises(EngineError, match="lane ended with exit code 1"):
+            process.receive(60)
+        assert any("DecodeError" in line for line in process.log_tail())
+
+
+def test_close_ends_the_process_in_order(tmp_path: Path) -> None:
+    spec = EngineSpec(label="lane", engine=EngineKind.ORT)
+    with EngineProcess(spec, tmp_path) as process:
+        process.send(Close())
+        with pytest.raises(EngineError, match="ended with exit code 0"):
+            process.receive(60)
+        assert process.log_tail() == ()
