@@ -51,7 +51,7 @@ class OrtEngine:
     def load(self) -> None:
         options = self._session_options()
         options.optimized_model_filepath = str(self._optimized_path)
-        if self.weights_bytes() > EXTERNAL_ABOVE_BYTES:
+        if self._weights_go_beside():
             options.add_session_config_entry(
                 "session.optimized_model_external_initializers_file_name", "optimized.weights"
             )
@@ -89,11 +89,17 @@ class OrtEngine:
         return tuple(item.name for item in self._session.get_outputs())
 
     def weights_bytes(self) -> int:
-        graph = onnx.load(str(self._model_path), load_external_data=False).graph
+        graph = load_graph_only(self._model_path).graph
         return sum(_tensor_bytes(tensor) for tensor in graph.initializer)
 
     def close(self) -> None:
         self._session = None
+
+    def _weights_go_beside(self) -> bool:
+        """Large ones, and ones in a file that only the original model's folder has."""
+        weights = load_graph_only(self._model_path).graph.initializer
+        external = any(w.data_location == onnx.TensorProto.EXTERNAL for w in weights)
+        return external or self.weights_bytes() > EXTERNAL_ABOVE_BYTES
 
     def _session_options(self) -> Any:
         options = onnxruntime.SessionOptions()
