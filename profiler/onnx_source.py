@@ -74,10 +74,13 @@ class SourceMap:
                     self._take(index, origin)
         for index, node in computing:
             if not self._covers[index]:
-                # The layout optimizer names a node after the value that it stands for.
-                by_name = self._by_name.get(node.name) or self._origin(node.name)
-                if by_name is not None:
-                    self._take(index, by_name)
+                # The layout optimizer names a node after the value that it stands for; other
+                # fusions name values after the nodes that they stand for.
+                named = [self._by_name.get(node.name) or self._origin(node.name)]
+                named += [self._by_name.get(output) for output in node.output]
+                for origin in named:
+                    if origin is not None:
+                        self._take(index, origin)
 
     def _claim_fused_behind(self) -> None:
         """What a convolution of the layout optimizer does after the value in its name."""

@@ -115,7 +115,20 @@ def test_nearly_every_node_of_a_bert_has_sources(tmp_path: Path) -> None:
     assert {"Tanh", "Gemm"} <= set(fused["FusedGemm"])
 
 
-@pytest.mark.parametrize("build", [models.resnet, models.bert], ids=["resnet", "bert"])
+def test_every_node_of_the_demo_model_has_sources_but_those_that_change_layout(
+    tmp_path: Path,
+) -> None:
+    original, result = optimized(models.demo(), tmp_path)
+    types = covered_types(original, result)
+    without = [n for n in result.graph.node if not types[n.name]]
+    assert {n.op_type for n in without} <= {"ReorderInput", "ReorderOutput"}
+    splits = [types[n.name] for n in result.graph.node if n.op_type == "Split"]
+    assert all("Slice" in found for found in splits)
+
+
+@pytest.mark.parametrize(
+    "build", [models.resnet, models.bert, models.demo], ids=["resnet", "bert", "demo"]
+)
 def test_an_original_node_belongs_to_one_optimized_node_at_most(
     build: object, tmp_path: Path
 ) -> None:

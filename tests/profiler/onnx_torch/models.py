@@ -53,6 +53,11 @@ def bert() -> bytes:
     return _exported(model, {"ids": ids, "mask": torch.ones_like(ids)})
 
 
+def demo() -> bytes:
+    """The bundled model, from the newer exporter: input "image" [batch, 3, 96, 96]."""
+    return (Path(__file__).parents[3] / "resources" / "demo" / "demo.onnx").read_bytes()
+
+
 def mlp() -> bytes:
     """Two named layers: input "x" [1, 8], output "y" [1, 4]; weights of 8 x 4 and 4 x 4."""
     torch.manual_seed(3)

@@ -27,6 +27,11 @@ def resnet_feeds(batch: int) -> Feeds:
     return {"pixels": rng.standard_normal((batch, 3, 64, 64)).astype(np.float32)}
 
 
+def demo_feeds(batch: int) -> Feeds:
+    rng = np.random.default_rng(0)
+    return {"image": rng.standard_normal((batch, 3, 96, 96)).astype(np.float32)}
+
+
 def bert_feeds(batch: int) -> Feeds:
     rng = np.random.default_rng(0)
     mask = np.ones((batch, 16), dtype=np.int64)
@@ -47,8 +52,12 @@ def by_torch(module: Callable[..., Any], feeds: Feeds) -> list[NDArray[Any]]:
         return [t.numpy() for t in module(*map(torch.from_numpy, feeds.values()))]
 
 
-MODELS = [(models.resnet, resnet_feeds), (models.bert, bert_feeds)]
-each_model = pytest.mark.parametrize(("build", "feeds"), MODELS, ids=["resnet", "bert"])
+MODELS = [
+    (models.resnet, resnet_feeds),
+    (models.bert, bert_feeds),
+    (models.demo, demo_feeds),
+]
+each_model = pytest.mark.parametrize(("build", "feeds"), MODELS, ids=["resnet", "bert", "demo"])
 
 
 @each_model
