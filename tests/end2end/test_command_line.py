@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -9,10 +10,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from profiler.session_file import read_session
@@ -250,16 +253,16 @@ def test_every_lane_failing_has_its_own_exit_code(tmp_path: Path) -> None:
 # --- bad input ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["info", "profile"])
 @pytest.mark.parametrize(
-    ("name", "content", "part"),
+    ("command", "name", "content", "part"),
     [
-        ("notes.txt", b"hello, world\n", "is a text file"),
-        ("noise.onnx", bytes(range(255, 0, -1)) * 9, "is not a model file"),
-        ("empty.onnx", b"", "is empty"),
-        ("cut.onnx", DEMO.read_bytes()[:5000], "is a truncated ONNX file"),
-        ("gone.onnx", None, "does not exist"),
-        (".", None, "is a directory"),
+        ("info", "notes.txt", b"hello, world\n", "is a text file"),
+        ("info", "empty.onnx", b"", "is empty"),
+        ("info", "cut.onnx", DEMO.read_bytes()[:5000], "is a truncated ONNX file"),
+        ("info", "gone.onnx", None, "does not exist"),
+        ("profile", "noise.onnx", bytes(range(255, 0, -1)) * 9, "is not a model file"),
+        ("profile", "empty.onnx", b"", "is empty"),
+        ("profile", ".", None, "is a directory"),
     ],
 )
 def test_not_a_model(
@@ -278,11 +281,8 @@ def test_not_a_model(
     [
         ("picture=float32[1,3,96,96]", "Its inputs: image."),
         ("image=float32[1,96,96]", "has 4 dimensions, not 3"),
-        ("image=float32[1,4,96,96]", "is fixed at 3"),
         ("image=int64[1,3,96,96]", "is float32 in the model, not int64"),
-        ("image=float33[1,3,96,96]", "There is no dtype 'float33'"),
         ("image=gone.npy", "Can't read values for image"),
-        ("image", "Can't read the input"),
     ],
 )
 def test_a_wrong_input(tmp_path: Path, text: str, part: str) -> None:
@@ -295,11 +295,8 @@ def test_a_wrong_input(tmp_path: Path, text: str, part: str) -> None:
     ("option", "part"),
     [
         ("--lane=ort,speed=11", "has no option 'speed'"),
-        ("--lane=tensorflow", "There is no engine"),
-        ("--lane=ort,intra_op_threads=x", "can't be 'x'"),
         ("--baseline=other", "is not one of the lanes"),
         ("--time-limit=0s", "must be positive"),
-        ("--target=200%", "must be positive"),
         ("--time-limit=soon", "is no time"),
         ("--target=narrow", "is no share"),
         ("--seed=-1", "is no whole number"),
@@ -355,10 +352,13 @@ def test_no_permission(tmp_path: Path) -> None:
 # --- Ctrl-C, pipes, encodings -------------------------------------------------------------------
 
 
-def interrupt(tmp_path: Path, when: str, *, times: int = 1) -> tuple[int, str]:
-    """Start a long run, and press Ctrl-C at a line: the whole process group gets the signal."""
+def start_long_run(tmp_path: Path, until: str) -> tuple[subprocess.Popen[str], str]:
+    """A run that would take minutes, in a process group of its own, and what it said so far."""
+    # Two lanes of the engine that loads quickly.
+    lanes = ("--lane=ort", "--lane=other=ort,intra_op_threads=1")
+    limits = ("--time-limit=300s", "--target=0.0001%")
     process = subprocess.Popen(
-        [*MAIN, "profile", str(DEMO), "--time-limit=300s", "--target=0.0001%", "-o=a.dualscope"],
+        [*MAIN, "profile", str(DEMO), *lanes, *limits, "-o=a.dualscope"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -366,18 +366,34 @@ def interrupt(tmp_path: Path, when: str, *, times: int = 1) -> tuple[int, str]:
         start_new_session=True,
     )
     assert process.stderr is not None
+    seen = ""
+    while until not in seen:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    return process, seen
+
+
+def interrupt(tmp_path: Path, when: str, *, times: int = 1) -> tuple[int, str]:
+    """Start a long run, and press Ctrl-C at a line: the whole process group gets the signal."""
+    process, seen = start_long_run(tmp_path, when)
     try:
-        seen = ""
-        while when not in seen:
-            line = process.stderr.readline()
-            assert line, seen
-            seen += line
         for _ in range(times):
             os.killpg(process.pid, signal.SIGINT)
         _, rest = process.communicate(timeout=50)
     finally:
         process.kill()
     return process.returncode, seen + rest
+
+
+def left_of_group(group: int) -> list[psutil.Process]:
+    """Processes of the group that still run."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -397,7 +413,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 @needs_signals
-@pytest.mark.parametrize("when", ["loading ort", "loading torch-eager", "warming up ort"])
+@pytest.mark.parametrize("when", ["loading ort", "loading other", "warming up ort"])
 def test_ctrl_c_before_anything_was_measured(tmp_path: Path, when: str) -> None:
     code, errors = interrupt(tmp_path, when)
     assert code == 130, errors
@@ -420,6 +436,44 @@ def test_ctrl_c_twice_leaves_a_session_that_opens(tmp_path: Path) -> None:
     assert code == 130, errors
     assert "Traceback" not in errors
     assert read_session(tmp_path / "a.dualscope").rounds
+
+
+@needs_signals
+def test_a_killed_run_leaves_a_session_and_no_process(tmp_path: Path) -> None:
+    process, _ = start_long_run(tmp_path, "measuring [")
+    assert len(left_of_group(process.pid)) >= 3
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=50)
+    session = read_session(tmp_path / "a.dualscope")
+    assert set(session.ready) == {"ort", "other"}
+    assert session.finished is None
+    deadline = time.monotonic() + 30
+    while left_of_group(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left_of_group(process.pid) == []
+
+
+@needs_signals
+def test_a_terminal_gets_a_bar_that_is_cleared(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [*MAIN, "profile", str(DEMO), "--lane=ort", "--time-limit=1s", "-o=a.dualscope"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path)
+    os.close(theirs)
+    shown = b""
+    # The end of the last process on a terminal reads as an error on Linux.
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    process.communicate(timeout=50)
+    assert process.returncode == 0, shown
+    lines = shown.decode().replace("\r\n", "\n").split("\n")
+    assert any("\r\x1b[Kmeasuring [#" in line for line in lines)
+    assert [line.rpartition("\r\x1b[K")[2] for line in lines if line][1:] == [
+        "session: a.dualscope"
+    ]
 
 
 @needs_signals
