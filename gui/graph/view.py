@@ -167,7 +167,8 @@ class GraphView(QWidget):
         """Delete the page before its profile; nothing is shown after this."""
         self._page_is_up = False
         self._shown = None
-        shiboken6.delete(self._page)
+        if shiboken6.isValid(self._page):
+            shiboken6.delete(self._page)
 
     def _load_page(self) -> None:
         self._page_is_up = False

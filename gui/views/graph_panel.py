@@ -53,6 +53,11 @@ class GraphPanel(QWidget):
         self.graph.failed.connect(lambda: self._facts.setText(""))
         self._show_tools()
 
+    @property
+    def facts(self) -> str:
+        """What stands beside the tools: "75 nodes", once the graph is drawn."""
+        return self._facts.text()
+
     def show_text(self, text: str) -> None:
         """No graph, but a word on why."""
         self.form.clear()

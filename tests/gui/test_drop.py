@@ -1,0 +1,72 @@
+"""A file is dropped on the window with a real drag, from a window of another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from gui.main_window import MainWindow
+from tests.gui.driving import DEMO, PATIENCE_MS, open_model, screen_is_x11
+from tests.gui.x_pointer import Pointer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def drag_source(window: MainWindow) -> Iterator[QPoint]:
+    """A small window that starts a drag of the demo model; yields a point in it."""
+    if not screen_is_x11():
+        pytest.skip("real pointer events are sent through X11 only")
+    window.move(0, 0)
+    command = [sys.executable, "-m", "tests.gui.drag_source", str(DEMO), "1400", "100"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+    yield QPoint(1450, 150)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def drag(qtbot: QtBot, start: QPoint, target: QWidget) -> None:
+    """Press, move in small steps as a hand does, release."""
+    end = target.mapToGlobal(target.rect().center())
+    with Pointer() as pointer:
+        pointer.move(start.x(), start.y())
+        qtbot.wait(200)
+        pointer.press()
+        qtbot.wait(100)
+        for step in range(1, 21):
+            x = start.x() + (end.x() - start.x()) * step // 20
+            y = start.y() + (end.y() - start.y()) * step // 20
+            pointer.move(x, y)
+            qtbot.wait(25)
+        qtbot.wait(200)
+        pointer.release()
+
+
+@pytest.mark.parametrize("place", ["graph", "live", "model_panel"])
+def test_a_dropped_model_is_opened(
+    qtbot: QtBot, window: MainWindow, drag_source: QPoint, place: str
+) -> None:
+    with qtbot.waitSignal(window.opener.model_opened, timeout=PATIENCE_MS) as opened:
+        drag(qtbot, drag_source, getattr(window, place))
+    assert opened.args[0].source.path == str(DEMO)
+
+
+def test_a_drop_on_a_graph_that_is_drawn(
+    qtbot: QtBot, window: MainWindow, drag_source: QPoint, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(DEMO.read_bytes())
+    open_model(qtbot, window, other)
+    with qtbot.waitSignal(window.opener.model_opened, timeout=PATIENCE_MS) as opened:
+        drag(qtbot, drag_source, window.graph.graph)
+    assert opened.args[0].source.path == str(DEMO)
