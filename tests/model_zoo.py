@@ -87,11 +87,10 @@ def torchscript(folder: Path, *, traced: bool = False) -> Path:
     """Scripted, or traced."""
     path = folder / ("traced.pt" if traced else "scripted.pt")
     model = network()
-    if traced:
-        made = torch.jit.trace(model, torch.zeros(1, 3, 32, 32))  # type: ignore[no-untyped-call]
-    else:
-        made = torch.jit.script(model)
-    torch.jit.save(made, str(path))  # type: ignore[no-untyped-call]
+    example = torch.zeros(1, 3, 32, 32)
+    make = torch.jit.trace if traced else torch.jit.script
+    made = make(model, example) if traced else make(model)
+    made.save(str(path))
     return path
 
 

@@ -27,13 +27,19 @@ class Source(QLabel):
         drag.exec(Qt.DropAction.CopyAction)
 
 
+def say_ready() -> None:
+    """To the test that waits for it."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Say "ready" once the window is there."""
     application = QApplication(sys.argv[:1])
     source = Source(sys.argv[1])
     source.setGeometry(int(sys.argv[2]), int(sys.argv[3]), 100, 100)
     source.show()
-    QTimer.singleShot(500, lambda: print("ready", flush=True))
+    QTimer.singleShot(500, say_ready)
     application.exec()
 
 

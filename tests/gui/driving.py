@@ -52,6 +52,11 @@ def run_to_end(qtbot: QtBot, window: MainWindow, time_limit_s: float = 3.0) -> N
         window.actions_by_name["profile"].trigger()
 
 
+def wait_for_file(qtbot: QtBot, path: Path) -> None:
+    """Until something was written there."""
+    qtbot.waitUntil(lambda: path.exists() and path.stat().st_size > 0, timeout=PATIENCE_MS)
+
+
 def page_value(qtbot: QtBot, window: MainWindow, script: str) -> Any:
     """The value of a JavaScript expression in the graph's page."""
     found: list[str] = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView
 from pytestqt.qtbot import QtBot
 
@@ -39,7 +40,7 @@ def test_a_click_on_a_row_selects_the_node(
             break
     view.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
     where = view.visualRect(index).center()
-    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=where)
     window.tabs.setCurrentWidget(window.graph)
     qtbot.waitUntil(
         lambda: selected_node(qtbot, window) == row.source_nodes[-1], timeout=PATIENCE_MS

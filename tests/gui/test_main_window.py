@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
@@ -21,6 +22,7 @@ from tests.gui.driving import (
     open_model,
     open_session,
     run_to_end,
+    wait_for_file,
     wait_for_graph,
 )
 from tests.model_zoo import hostile_pickle, pickled_sequential
@@ -47,15 +49,13 @@ def test_the_main_job(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     for exporter in formats().values():
         target = tmp_path / f"exported{exporter.suffix}"
         window.export_to(exporter, target)
-        qtbot.waitUntil(lambda t=target: t.exists() and t.stat().st_size > 0, timeout=PATIENCE_MS)
+        wait_for_file(qtbot, target)
         target.rename(tmp_path / exporter.name)
     exported = json.loads((tmp_path / "json").read_text("utf-8"))
     assert {lane["label"] for lane in exported["lanes"]} == {"ort", "torch-eager"}
 
 
-def test_a_session_is_shown_as_it_was(
-    qtbot: QtBot, window: MainWindow, demo_session: Path
-) -> None:
+def test_a_session_is_shown_as_it_was(qtbot: QtBot, window: MainWindow, demo_session: Path) -> None:
     open_session(qtbot, window, demo_session)
     wait_for_graph(qtbot, window)
     stored = read_session(demo_session)
@@ -130,7 +130,7 @@ def test_bad_files_are_told_with_a_hint(
         window.open_path(path)
     message, _, hint = window.messages.text.partition("\n")
     assert path.name in message and hint
-    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    QTest.keyClick(window, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not window.messages.isVisible())
 
 
@@ -160,9 +160,7 @@ def test_two_lanes_of_one_engine(qtbot: QtBot, window: MainWindow) -> None:
     open_model(qtbot, window, DEMO, graph=False)
     window.draft.remove_engine("torch-eager")
     one_thread: dict[str, str | int | float | bool] = {"intra_op_threads": 1}
-    window.draft.add_engine(
-        EngineSpec(label="ort", engine=EngineKind.ORT, options=one_thread)
-    )
+    window.draft.add_engine(EngineSpec(label="ort", engine=EngineKind.ORT, options=one_thread))
     assert [engine.label for engine in window.draft.engines] == ["ort", "ort 2"]
     run_to_end(qtbot, window)
     session = window.session_model.session

@@ -20,7 +20,9 @@ def test_equal_outputs_agree() -> None:
 
 def test_a_wrong_value_is_found() -> None:
     expected = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
-    (found,) = compare_outputs(["y"], [expected], [expected + np.float32([0, 0, -2])])
+    (found,) = compare_outputs(
+        ["y"], [expected], [expected + np.array([0, 0, -2], dtype=np.float32)]
+    )
     assert not found.within_tolerance
     assert found.max_abs == pytest.approx(2.0)
     assert found.argmax_agreement == 0.0

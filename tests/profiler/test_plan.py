@@ -40,7 +40,7 @@ def test_an_unknown_baseline_lists_the_lanes() -> None:
     assert "ort, torch-eager" in caught.value.hint
 
 
-@pytest.mark.parametrize("limits", [{"time_limit_s": 0.0}, {"target_width": -0.1}])
-def test_limits_must_be_positive(limits: dict[str, float]) -> None:
+@pytest.mark.parametrize(("time_limit_s", "target_width"), [(0.0, 0.02), (60.0, -0.1)])
+def test_limits_must_be_positive(time_limit_s: float, target_width: float) -> None:
     with pytest.raises(PlanError, match="positive"):
-        default_plan(INFO, **limits)
+        default_plan(INFO, time_limit_s=time_limit_s, target_width=target_width)
