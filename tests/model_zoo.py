@@ -6,6 +6,7 @@ import os
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -88,7 +89,7 @@ def torchscript(folder: Path, *, traced: bool = False) -> Path:
     path = folder / ("traced.pt" if traced else "scripted.pt")
     model = network()
     example = torch.zeros(1, 3, 32, 32)
-    make = torch.jit.trace if traced else torch.jit.script
+    make: Any = torch.jit.trace if traced else torch.jit.script
     made = make(model, example) if traced else make(model)
     made.save(str(path))
     return path

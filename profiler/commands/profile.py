@@ -45,13 +45,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="NAME=DTYPE[DIMS]",
         help="an input's shape, or NAME=FILE.npy for its values; may be repeated",
     )
-    parser.add_argument("--time-limit", type=seconds, default=None, metavar="60s")
+    parser.add_argument(
+        "--time-limit",
+        type=seconds,
+        metavar="TIME",
+        help="stop measuring after this, such as 90s or 2min (default: 60s)",
+    )
     parser.add_argument(
         "--target",
         type=share,
         default=None,
-        metavar="2%%",
-        help="width of the speedup's interval at which to stop",
+        metavar="SHARE",
+        help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
     parser.add_argument("--seed", type=seed, default=0, help="a whole number from 0")
     parser.add_argument("-o", "--output", type=Path, help=f"session file ({SUFFIX})")

@@ -1,0 +1,97 @@
+"""Makes the user guide's pictures: runs the demo in the window and saves what is on the screen.
+
+Run it from the repository's folder with a display of at least 1400 x 900:
+`python docs/make_screenshots.py`, or `xvfb-run -s "-screen 0 1600x1000x24" python ...`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+SIZE = (1400, 880)
+TIME_LIMIT_S = 20.0
+SETTLE_MS = 900
+
+
+def main() -> int:
+    """Each step takes a picture and starts the next one."""
+    import os
+
+    # Nothing of the person who runs this is read or changed.
+    folder = tempfile.TemporaryDirectory()
+    for name in ("CONFIG", "DATA", "CACHE"):
+        os.environ[f"DUALSCOPE_{name}"] = folder.name
+    from gui import app
+
+    app.prepare()
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    application = QApplication(sys.argv[:1])
+    app.set_up(application)
+    from gui.main_window import MainWindow
+
+    window = MainWindow()
+    window.set_theme("light")
+    window.resize(*SIZE)
+    window.draft.time_limit_s = TIME_LIMIT_S
+    window.show()
+
+    def save(name: str, then: Callable[[], object]) -> None:
+        path = ROOT / "docs" / "screenshots" / f"{name}.png"
+        window.screen().grabWindow(window.winId()).save(str(path))
+        sys.stdout.write(f"{path.name}\n")
+        QTimer.singleShot(0, then)
+
+    def look(name: str, prepare: Callable[[], object], then: Callable[[], object]) -> None:
+        prepare()
+        QTimer.singleShot(SETTLE_MS, lambda: save(name, then))
+
+    def on_ended(_: object) -> None:
+        tabs = window.tabs
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("graph", lambda: _choose_slowest(window)),
+            ("operators", lambda: tabs.setCurrentWidget(window.operators)),
+            ("outputs", lambda: tabs.setCurrentWidget(window.outputs)),
+            ("report", lambda: tabs.setCurrentWidget(window.report)),
+            ("dark", lambda: (tabs.setCurrentWidget(window.graph), window.set_theme("dark"))),
+        ]
+
+        def following(number: int) -> None:
+            if number == len(steps):
+                window.close()
+                application.quit()
+                return
+            name, prepare = steps[number]
+            look(name, prepare, lambda: following(number + 1))
+
+        following(0)
+
+    window.runs.ended.connect(on_ended)
+    QTimer.singleShot(1500, lambda: save("empty", lambda: None))
+    demo = ROOT / "resources" / "demo" / "demo.onnx"
+    QTimer.singleShot(2000, lambda: window.open_path(demo, profile=True))
+    code = application.exec()
+    folder.cleanup()
+    return code
+
+
+def _choose_slowest(window: object) -> None:
+    """The operator with most time, so that the graph shows it."""
+    from gui.main_window import MainWindow
+
+    assert isinstance(window, MainWindow)
+    rows = window.session_model.session.operators("ort")
+    name = next(row.source_nodes[-1] for row in rows if row.source_nodes)
+    window.operators.select_node(name)
+    window.graph.select_node(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
