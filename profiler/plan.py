@@ -46,7 +46,7 @@ def default_plan(
         model=info.source,
         inputs=tuple(info.inputs if inputs is None else inputs),
         engines=lanes,
-        baseline=baseline or _default_baseline(lanes),
+        baseline=baseline or default_baseline(lanes),
         stopping=StoppingRule(
             target_width=default.target_width if target_width is None else target_width,
             time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
@@ -77,7 +77,8 @@ def check_plan(plan: RunPlan) -> None:
         )
 
 
-def _default_baseline(engines: Sequence[EngineSpec]) -> str:
+def default_baseline(engines: Sequence[EngineSpec]) -> str:
+    """The label of the lane to compare with. Raises PlanError when there is none."""
     for kind in BASELINE_PREFERENCE:
         for spec in engines:
             if spec.engine is kind:

@@ -92,6 +92,7 @@ class GraphView(QWidget):
         self._shown: Path | None = None
         self._served = 0
         self._wanted_node = ""
+        self._page: Page | None = None
 
         self._web = QWebEngineView(self)
         # Files that are dropped here are the window's to open.
@@ -121,6 +122,7 @@ class GraphView(QWidget):
     @property
     def page(self) -> Page:
         """For scripts of tests; views use the methods below."""
+        assert self._page is not None
         return self._page
 
     def show_model(self, path: Path) -> None:
@@ -161,13 +163,13 @@ class GraphView(QWidget):
             return
         self._handler.dark = dark
         self._page_is_up = False
-        self._page.load(QUrl(f"{NAME.decode()}://{HOST}/{INDEX}"))
+        self.page.load(QUrl(f"{NAME.decode()}://{HOST}/{INDEX}"))
 
     def shut_down(self) -> None:
         """Delete the page before its profile; nothing is shown after this."""
         self._page_is_up = False
         self._shown = None
-        if shiboken6.isValid(self._page):
+        if self._page is not None and shiboken6.isValid(self._page):
             shiboken6.delete(self._page)
 
     def _load_page(self) -> None:
@@ -185,8 +187,10 @@ class GraphView(QWidget):
         ):
             settings.setAttribute(attribute, value)
         page.renderProcessTerminated.connect(self._on_render_process_gone)
-        self._page = page
+        before, self._page = self._page, page
         self._web.setPage(page)
+        if before is not None:
+            before.deleteLater()
         page.load(QUrl(f"{NAME.decode()}://{HOST}/{INDEX}"))
 
     def _open(self) -> None:
@@ -201,7 +205,7 @@ class GraphView(QWidget):
 
     def _script(self, text: str) -> None:
         if self._page_is_up:
-            self._page.runJavaScript(text)
+            self.page.runJavaScript(text)
 
     def _on_page_started(self) -> None:
         self._page_is_up = True

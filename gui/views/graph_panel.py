@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBox
 from gui.graph.view import GraphView
 
 ZOOM_STEP = 1.25
+WELCOME = "Drop a .pt, .onnx or .dualscope file anywhere on this window,\nor open one with Ctrl+O."
 
 
 class GraphPanel(QWidget):
@@ -51,7 +52,7 @@ class GraphPanel(QWidget):
         self.graph.node_selected.connect(self.node_selected)
         self.graph.loaded.connect(self._on_loaded)
         self.graph.failed.connect(lambda: self._facts.setText(""))
-        self._show_tools()
+        self.show_text(WELCOME)
 
     @property
     def facts(self) -> str:

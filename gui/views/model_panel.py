@@ -29,6 +29,7 @@ from gui.plan_draft import PlanDraft
 from gui.views.inputs_table import InputsTable
 from profiler.compare import lane_name
 from profiler.errors import ProfilerError
+from profiler.plan import default_baseline
 from profiler.types import ModelInfo, ModelKind
 
 KIND_NAMES = {
@@ -194,8 +195,8 @@ class ModelPanel(QScrollArea):
         row_height = self.lanes.sizeHintForRow(0) if self.lanes.count() else 20
         self.lanes.setFixedHeight(row_height * max(2, self.lanes.count()) + 6)
         wanted = self._draft.baseline
-        if not wanted and self._draft.engines and self._draft.info is not None:
-            wanted = self._draft.plan().baseline
+        if not wanted and self._draft.engines:
+            wanted = default_baseline(self._draft.engines)
         self.baseline.setCurrentIndex(max(0, self.baseline.findData(wanted)))
 
     def _chosen_label(self) -> str:

@@ -54,6 +54,7 @@ class Strip(QWidget):
         self._end_s = 1.0
         model.session_reset.connect(self._on_session_reset)
         model.events_applied.connect(self._on_events_applied)
+        self.plot.hide()
         self.restyle()
 
     def restyle(self) -> None:
@@ -107,6 +108,8 @@ class Strip(QWidget):
             self._curves[name].setData(xs, ys)
             self._end_s = max(self._end_s, xs[-1])
             top = max(top, self.top(ys))
+        # Axes without a point on them say nothing.
+        self.plot.setVisible(bool(self._points))
         self.plot.setXRange(0, self._end_s, padding=0.01)
         if top > 0:
             self.plot.setYRange(0, top, padding=0.02)
@@ -197,7 +200,6 @@ class GpuStrip(Strip):
     def show_figures(self) -> None:
         if not self.model.session.telemetry:
             self._last = ()
-        self.plot.setVisible(bool(self._points))
         status = self.model.session.environment.get("gpu", "") or self._status
         if not self._last:
             self.figures.setText(_soft(status or "no NVIDIA driver"))
