@@ -19,7 +19,7 @@ from profiler.types import (
     RunStarted,
 )
 
-# A verdict needs a bootstrap: often enough for a person, seldom enough for the machine.
+# A verdict needs every round so far: often enough for a person, seldom enough for the machine.
 VERDICT_INTERVAL_S = 0.5
 
 

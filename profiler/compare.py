@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Set
 
 import numpy as np
 
 from profiler.stats import median_interval, paired_ratios
-from profiler.types import Comparison, EngineKind, EngineSpec, Round, Verdict
+from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
 
 # A whole interval inside of 1 +- this is called "same".
 SAME_WITHIN = 0.02
 # Fewer paired rounds than this never make a verdict.
-MIN_ROUNDS = 6
+MIN_ROUNDS = 10
 
 ENGINE_NAMES = {EngineKind.ORT: "ONNX Runtime", EngineKind.TORCH_EAGER: "PyTorch eager"}
 
 
 def compare_rounds(
-    baseline: str,
-    candidate: str,
-    baseline_rounds: Sequence[Round],
-    candidate_rounds: Sequence[Round],
+    baseline: tuple[str, Mapping[int, float]],
+    candidate: tuple[str, Mapping[int, float]],
     *,
-    seed: int = 0,
+    set_aside: Set[int] = frozenset(),
+    comparisons: int = 1,
 ) -> Comparison | None:
-    """Speedup of the candidate over the baseline; None before the first paired round."""
-    ratios = paired_ratios(baseline_rounds, candidate_rounds)
+    """Speedup of the candidate over the baseline; None before the first paired round.
+
+    A lane is given as its label and its `round_medians`. `comparisons`: how many candidates are
+    compared with the baseline in this run.
+    """
+    ratios = paired_ratios(baseline[1], candidate[1], set_aside)
     if not ratios.size:
         return None
-    low, high = median_interval(ratios, seed=seed)
+    low, high = median_interval(ratios, comparisons=comparisons)
     return Comparison(
-        baseline=baseline,
-        candidate=candidate,
+        baseline=baseline[0],
+        candidate=candidate[0],
         speedup=float(np.median(ratios)),
         low=low,
         high=high,

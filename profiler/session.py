@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.operators import OperatorTotals
-from profiler.stats import latency_stats
+from profiler.stats import latency_stats, round_medians
 from profiler.types import (
     Comparison,
     EngineFailed,
@@ -47,6 +47,10 @@ class Session:
     logs: list[LogLine] = field(default_factory=list)
     failures: dict[str, EngineFailed] = field(default_factory=dict)
     finished: RunFinished | None = None
+    # Of the timed rounds, by label and round index: kept, since each look at a run needs them all.
+    medians: dict[str, dict[int, float]] = field(
+        default_factory=lambda: defaultdict(dict), compare=False, repr=False
+    )
     _totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
@@ -67,6 +71,7 @@ class Session:
                 self.ready[event.label] = event
             case Round():
                 self.rounds[event.label].append(event)
+                self.medians[event.label] |= round_medians([event])
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
@@ -109,17 +114,15 @@ class Session:
         """Each lane against the baseline lane, where both were measured."""
         if self.plan is None:
             return []
-        baseline = self.plan.baseline
+        baseline = (self.plan.baseline, self.medians[self.plan.baseline])
         found = [
             compare_rounds(
                 baseline,
-                label,
-                self.rounds.get(baseline, ()),
-                self.rounds.get(label, ()),
-                seed=self.plan.seed,
+                (label, self.medians[label]),
+                comparisons=max(1, len(self.plan.engines) - 1),
             )
             for label in self.labels()
-            if label != baseline
+            if label != baseline[0]
         ]
         return [comparison for comparison in found if comparison]
 

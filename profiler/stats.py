@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profiler.types import LatencyStats, Round, RoundKind
 
-RESAMPLES = 2_000
-CONFIDENCE = 0.95
+# Confidence of one look at the interval; over a whole run, with its stopping rule, 95 %.
+LEVEL = 0.98
 
 
 def latency_stats(label: str, rounds: Sequence[Round]) -> LatencyStats | None:
@@ -38,46 +40,84 @@ def latency_stats(label: str, rounds: Sequence[Round]) -> LatencyStats | None:
     )
 
 
-def paired_ratios(baseline: Sequence[Round], candidate: Sequence[Round]) -> NDArray[np.float64]:
-    """Baseline / candidate of the round medians, for each timed round that both lanes ran."""
-    of_candidate = {r.index: r for r in candidate if r.kind is RoundKind.TIMED}
+def round_medians(rounds: Iterable[Round]) -> dict[int, float]:
+    """Median latency in ns of each timed round, by round index."""
+    return {r.index: float(np.median(r.latencies_ns)) for r in rounds if r.kind is RoundKind.TIMED}
+
+
+def paired_ratios(
+    baseline: Mapping[int, float], candidate: Mapping[int, float], set_aside: Set[int] = frozenset()
+) -> NDArray[np.float64]:
+    """Baseline / candidate of the medians of each round that both ran and that isn't set aside."""
     return np.array(
         [
-            np.median(r.latencies_ns) / np.median(of_candidate[r.index].latencies_ns)
-            for r in baseline
-            if r.kind is RoundKind.TIMED and r.index in of_candidate
+            median / candidate[index]
+            for index, median in baseline.items()
+            if index in candidate and index not in set_aside
         ],
         dtype=np.float64,
     )
 
 
-def median_interval(
-    values: NDArray[np.float64], *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """95 % percentile interval of the median, by circular moving-block bootstrap.
+def median_interval(values: NDArray[np.float64], *, comparisons: int = 1) -> tuple[float, float]:
+    """Distribution-free interval of the median that covers it in 95 % of runs, or (0, inf).
 
-    Rounds that follow each other are correlated, so blocks of neighbours are drawn, not single
-    rounds (Künsch 1989; circular: Politis and Romano 1992). Block length n^(1/3), the rate that is
-    optimal for the variance of a smooth statistic (Hall, Horowitz and Jing 1995).
+    Between two order statistics of the sample, as the inverse of the sign test (Thompson 1936;
+    Conover, Practical Nonparametric Statistics, 3.2): exact for any distribution, also with the
+    outliers that a busy machine makes, where a percentile bootstrap of few values is too narrow.
+
+    - Rounds that follow each other are correlated: the distance of the two ranks from the middle
+      grows with the square root of the variance inflation of the signs, estimated from their
+      autocovariance with Bartlett weights (Newey and West 1987), never below 1.
+    - The run stops when this interval is narrow, so it is looked at again and again: the level is
+      `LEVEL` for each look. docs/measurement.md has the coverage that was measured with that.
+    - `comparisons` intervals that should hold together share the error (Bonferroni).
+
+    Too few values for the level (7 for one comparison) have no interval.
     """
     count = values.size
-    if count < 2:
+    rank = _lower_rank(count, (1 - LEVEL) / comparisons)
+    if rank < 1:
         return (0.0, float("inf"))
-    length = max(1, round(count ** (1 / 3)))
-    blocks = -(-count // length)
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, count, size=(resamples, blocks, 1))
-    picks = ((starts + np.arange(length)) % count).reshape(resamples, -1)[:, :count]
-    medians = np.median(values[picks], axis=1)
-    tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(medians, (tail, 100 - tail))
-    return (float(low), float(high))
+    spread = (count / 2 - rank) * math.sqrt(_sign_inflation(values))
+    rank = math.floor(count / 2 - spread)
+    if rank < 1:
+        return (0.0, float("inf"))
+    ordered = np.sort(values)
+    return (float(ordered[rank - 1]), float(ordered[count - rank]))
 
 
-def precision_of_one(rounds: Sequence[Round]) -> float:
-    """Width of the interval of a lone lane's median latency, over that median."""
-    medians = np.array(
-        [np.median(r.latencies_ns) for r in rounds if r.kind is RoundKind.TIMED], dtype=np.float64
+@functools.cache
+def _lower_rank(count: int, error: float) -> int:
+    """Largest k for which [k-th smallest, k-th largest] misses the median at most that often.
+
+    It misses when fewer than k of `count` values lie on one side: binomial with p = 1/2.
+    """
+    rank, missed = 0, 0.0
+    while rank < count // 2:
+        ways = math.lgamma(count + 1) - math.lgamma(rank + 1) - math.lgamma(count - rank + 1)
+        missed += 2 * math.exp(ways - count * math.log(2))
+        if missed > error:
+            break
+        rank += 1
+    return rank
+
+
+def _sign_inflation(values: NDArray[np.float64]) -> float:
+    """Variance of the sum of signs about the median, over what it would be without correlation."""
+    signs = np.sign(values - np.median(values))
+    power = float(signs @ signs)
+    if power == 0.0:
+        return 1.0
+    lags = max(1, round(values.size ** (1 / 3)))
+    weighted = sum(
+        (1 - lag / (lags + 1)) * float(signs[:-lag] @ signs[lag:]) for lag in range(1, lags + 1)
     )
-    low, high = median_interval(medians)
-    return (high - low) / float(np.median(medians)) if medians.size else float("inf")
+    return float(max(1.0, 1 + 2 * weighted / power))
+
+
+def precision_of_one(medians: Mapping[int, float], set_aside: Set[int] = frozenset()) -> float:
+    """Width of the interval of a lone lane's round medians, over their median."""
+    values = np.array([m for index, m in medians.items() if index not in set_aside])
+    low, high = median_interval(values)
+    return (high - low) / float(np.median(values)) if values.size else float("inf")

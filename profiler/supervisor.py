@@ -302,7 +302,7 @@ class _Runner:
         pairs = [c for c in self.session.comparisons() if {c.baseline, c.candidate} <= alive]
         if pairs:
             return max(relative_width(c) for c in pairs)
-        widths = [precision_of_one(self.session.rounds[label]) for label in self.lanes]
+        widths = [precision_of_one(self.session.medians[label]) for label in self.lanes]
         return max(widths, default=None)
 
     def _reason_to_stop(self, width: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
 from gui import theme
@@ -28,10 +29,11 @@ class ReportView(QWidget):
         layout.addWidget(self.text)
         model.session_reset.connect(self.refresh)
         model.verdict_changed.connect(self.refresh)
-        self.refresh()
 
     def refresh(self) -> None:
-        """Write it again; the place in the text is kept."""
+        """Write it again, if anyone sees it; the place in the text is kept."""
+        if not self.isVisible():
+            return
         if not self._model.session.plan:
             self.text.setHtml(_styled("<p>Profile a model, or open a session.</p>"))
             return
@@ -39,6 +41,12 @@ class ReportView(QWidget):
         place = bar.value()
         self.text.setHtml(_styled(report_html(self._model.session)))
         bar.setValue(place)
+
+    # Qt overrides
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
 
 
 def report_html(session: Session) -> str:

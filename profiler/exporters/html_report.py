@@ -56,7 +56,8 @@ def method_note(session: Session) -> str:
     return (
         "Every lane runs in a process of its own. In each round every lane has one turn, in random "
         "order, and nothing is traced. Speedup is the median over rounds of baseline latency / "
-        "candidate latency; its 95 % interval is a moving-block bootstrap over rounds. "
+        "candidate latency; its 95 % interval is distribution-free (sign test) and allows for "
+        "correlated rounds and for stopping when it is narrow. "
         f"{spinning} Other processes took {foreign:.0f} % of the CPU during timed rounds. "
         "Operator times come from separate traced rounds, which are slower: read them as shares. "
         f"Seed {plan.seed}; stop at an interval of {plan.stopping.target_width:.0%} of the ratio "

@@ -44,6 +44,7 @@ def test_the_main_job(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     assert window.operators.table.rowCount() > 50
     assert {row.label for row in window.operators.table.rows} == {"ort", "torch-eager"}
     assert window.outputs.table.rowCount() == 1
+    window.tabs.setCurrentWidget(window.report)
     assert "95 % interval" in window.report.text.toPlainText()
     assert path is not None and read_session(path).verdict() == session.verdict()
     for exporter in formats().values():

@@ -5,21 +5,11 @@ from __future__ import annotations
 import pytest
 
 from profiler.compare import compare_rounds, comparison_sentence, judge, lane_name, relative_width
-from profiler.types import Comparison, EngineKind, EngineSpec, Round, RoundKind, Verdict
+from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
 
 
-def rounds(label: str, *medians_ns: int) -> list[Round]:
-    return [
-        Round(
-            time_ns=0,
-            label=label,
-            index=index,
-            kind=RoundKind.TIMED,
-            started_ns=0,
-            latencies_ns=(median,),
-        )
-        for index, median in enumerate(medians_ns)
-    ]
+def lane(label: str, *medians_ns: float) -> tuple[str, dict[int, float]]:
+    return label, dict(enumerate(medians_ns))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +28,7 @@ def test_judge(low: float, high: float, count: int, verdict: Verdict) -> None:
 
 
 def test_speedup_is_baseline_over_candidate() -> None:
-    found = compare_rounds("a", "b", rounds("a", *[200] * 12), rounds("b", *[100] * 12))
+    found = compare_rounds(lane("a", *[200] * 12), lane("b", *[100] * 12))
     assert found is not None
     assert (found.speedup, found.low, found.high, found.rounds) == (2.0, 2.0, 2.0, 12)
     assert found.verdict is Verdict.FASTER
@@ -46,7 +36,7 @@ def test_speedup_is_baseline_over_candidate() -> None:
 
 
 def test_nothing_to_compare_before_a_paired_round() -> None:
-    assert compare_rounds("a", "b", rounds("a", 1), []) is None
+    assert compare_rounds(lane("a", 1), lane("b")) is None
 
 
 def comparison(speedup: float, low: float, high: float, verdict: Verdict) -> Comparison:
