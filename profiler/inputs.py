@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
+import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +49,28 @@ def make_arrays(specs: Sequence[InputSpec]) -> dict[str, Array]:
 
 
 def make_array(spec: InputSpec) -> Array:
-    """One input's values; seeded by the spec's seed and its name."""
+    """One input's values; seeded by the spec's seed and its name. Raises InputError."""
     dtype = numpy_dtype(spec.dtype)
+    try:
+        return _filled(spec, dtype)
+    except MemoryError as error:
+        raise _too_big(spec) from error
+    except ValueError as error:
+        if math.prod(spec.shape) * dtype.itemsize > sys.maxsize:
+            raise _too_big(spec) from error
+        raise InputError(
+            f"Can't fill {spec.name}, which is {spec.dtype}: {error}", "Take other values."
+        ) from error
+
+
+def _too_big(spec: InputSpec) -> InputError:
+    return InputError(
+        f"{spec.name} is too big for this machine's memory: {describe_shape(spec)}.",
+        "Give its dimensions smaller sizes.",
+    )
+
+
+def _filled(spec: InputSpec, dtype: np.dtype[Any]) -> Array:
     rng = np.random.default_rng((spec.seed, zlib.crc32(spec.name.encode())))
     match spec.fill:
         case Fill.ZEROS:
@@ -208,7 +231,7 @@ def _read(spec: InputSpec) -> Array:
                 names = archive.files
                 return np.asarray(archive[spec.name if spec.name in names else names[0]])
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Can't read values for {spec.name} from {path}: {error}",
             "Give a .npy file, or an .npz file with the input's name as key.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import struct
 import zipfile
@@ -104,7 +105,7 @@ def _refuse_known(path: Path, head: bytes, size_bytes: int) -> None:
     if head.startswith(LEGACY_TORCH_MAGIC) or head[:1] == b"\x80":
         raise ModelFileError(
             f"{path.name} is a legacy (non-zip) pickle.",
-            "Load it in PyTorch 1.6 or newer and save it again with torch.save.",
+            "If you trust its author, load it in PyTorch and save it again with torch.save.",
         )
     if len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < size_bytes:
         raise ModelFileError(
@@ -119,7 +120,8 @@ def _is_text(head: bytes) -> bool:
     if b"\x00" in head:
         return False
     try:
-        text = head[:-4].decode("utf-8") if len(head) == 512 else head.decode("utf-8")
+        # The last character may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character in "\r\n\t" for character in text)

@@ -12,7 +12,7 @@ import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from profiler.errors import ModelFileError
-from profiler.proposals import propose_input
+from profiler.proposals import made_up_symbol, propose_input
 from profiler.types import InputSpec, ModelInfo, ModelSource, TensorSpec
 
 # Through these a token input may go on its way to the embedding.
@@ -120,7 +120,7 @@ def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
         if dim.HasField("dim_value"):
             dims.append(int(dim.dim_value))
         else:
-            dims.append(dim.dim_param or f"{value.name}_dim{position}")
+            dims.append(dim.dim_param or made_up_symbol(value.name, position))
     return TensorSpec(name=value.name, dtype=_dtype_name(tensor.elem_type), shape=tuple(dims))
 
 

@@ -39,8 +39,9 @@ def propose_input(
             shape.append(dim)
             symbols.append(None)
         else:
-            symbol = dim if isinstance(dim, str) and dim else f"{name}_dim{position}"
-            shape.append(_size(symbol, position, dims))
+            made_up = made_up_symbol(name, position)
+            symbol = dim if isinstance(dim, str) and dim else made_up
+            shape.append(_size("" if symbol == made_up else symbol, position, dims))
             symbols.append(symbol)
     fill, high = _fill(name.lower(), dtype, vocabulary)
     return InputSpec(
@@ -51,6 +52,11 @@ def propose_input(
         fill=fill,
         high=float(high),
     )
+
+
+def made_up_symbol(name: str, position: int) -> str:
+    """For a dynamic dimension without a name; it tells nothing of the size."""
+    return f"{name}_dim{position}"
 
 
 def _size(symbol: str, position: int, dims: Sequence[int | str | None]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,9 @@ def torchscript(folder: Path, *, traced: bool = False) -> Path:
     model = network()
     example = torch.zeros(1, 3, 32, 32)
     make: Any = torch.jit.trace if traced else torch.jit.script
-    made = make(model, example) if traced else make(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made = make(model, example) if traced else make(model)
     made.save(str(path))
     return path
 
@@ -138,3 +142,46 @@ def _hostile_archive_bytes(folder: Path, marker: Path) -> bytes:
     content = path.read_bytes()
     path.unlink()
     return content
+
+
+def older_pickle(folder: Path) -> Path:
+    """A state dict as PyTorch before 1.6 wrote it: several pickles in a row, no archive."""
+    path = folder / "older.pt"
+    torch.save(network().state_dict(), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def with_member(archive: Path, name: str, content: bytes) -> Path:
+    """A copy of an archive whose member that ends with `name` is replaced, or added."""
+    path = archive.with_stem(f"{archive.stem}-changed")
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
+        members = source.namelist()
+        replaced = [member for member in members if member.endswith(name)]
+        for member in members:
+            target.writestr(member, content if member in replaced else source.read(member))
+        if not replaced:
+            target.writestr(f"{members[0].partition('/')[0]}/{name}", content)
+    return path
+
+
+def member(archive: Path, name: str) -> bytes:
+    """The content of the member that ends with `name`."""
+    with zipfile.ZipFile(archive) as source:
+        (found,) = [item for item in source.namelist() if item.endswith(name)]
+        return source.read(found)
+
+
+def truncated(path: Path, share: float = 0.5) -> Path:
+    """A copy with just the first part of the bytes."""
+    cut = path.with_stem(f"{path.stem}-truncated")
+    content = path.read_bytes()
+    cut.write_bytes(content[: int(len(content) * share)])
+    return cut
+
+
+def silero(name: str) -> Path:
+    """A file of the silero-vad package, which is not imported: it needs torchaudio."""
+    spec = importlib.util.find_spec("silero_vad")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "data" / name
