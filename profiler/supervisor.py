@@ -46,18 +46,25 @@ __all__ = ["default_plan", "run"]
 LOAD_TIMEOUT_S = 900.0
 CALL_TIMEOUT_S = 600.0
 TRACE_TIMEOUT_S = 900.0
+TRACE_LENGTH_S = 4.0
+TRACE_WARMUP = 2
 
 
-def run(plan: RunPlan, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def run(
+    plan: RunPlan,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Event]:
     """Measure the plan's lanes and tell everything as events; the last is a RunFinished.
 
     Failures of a lane become EngineFailed events and the other lanes go on. `cancelled` is polled;
-    when it turns true the run ends with what was measured. Raises PlanError for a plan that can't
-    work. Engine processes are reaped when the generator ends or is closed.
+    when it turns true the run ends with what was measured. `clock` gives seconds; limits refer to
+    it. Raises PlanError for a plan that can't work. Engine processes are reaped when the generator ends or is closed.
     """
     check_plan(plan)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
-        runner = _Runner(plan, Path(folder), cancelled)
+        runner = _Runner(plan, Path(folder), cancelled, clock)
         try:
             yield from runner.events()
         finally:
@@ -67,16 +74,23 @@ def run(plan: RunPlan, *, cancelled: Callable[[], bool] = lambda: False) -> Iter
 class _Runner:
     """State of one run."""
 
-    def __init__(self, plan: RunPlan, folder: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        folder: Path,
+        cancelled: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
         self.plan = plan
         self.folder = folder
         self.cancelled = cancelled
+        self.clock = clock
         self.lanes: dict[str, Lane] = {}
         # The supervisor reads its own session for the stopping rule: one way to count, not two.
         self.session = Session()
         self.random = random.Random(plan.seed)
         self.timed_round = 0
-        self.traced_ns = 0
+        self.traced_s = 0.0
         self.measuring_since = 0.0
 
     def events(self) -> Iterator[Event]:
@@ -148,13 +162,13 @@ class _Runner:
     def _warm_up(self) -> Iterator[Event]:
         rule = self.plan.warmup
         for lane in list(self.lanes.values()):
-            started = time.monotonic()
+            started = self.clock()
             calls = index = 0
             while True:
                 yield self._progress(
                     Phase.WARMING_UP,
                     lane.label,
-                    fraction=min(1.0, (time.monotonic() - started) / rule.time_limit_s),
+                    fraction=min(1.0, (self.clock() - started) / rule.time_limit_s),
                 )
                 # Single calls at first, to learn how long one takes; then a median of several.
                 count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
@@ -162,7 +176,7 @@ class _Runner:
                 if event is None:
                     break
                 calls, index = calls + count, index + 1
-                over = time.monotonic() - started > rule.time_limit_s or index >= rule.max_calls
+                over = self.clock() - started > rule.time_limit_s or index >= rule.max_calls
                 if over or (calls >= rule.min_calls and lane.settled(rule)):
                     break
 
@@ -200,7 +214,7 @@ class _Runner:
 
     def _measure(self) -> Generator[Event, None, str]:
         """Timed rounds with traced rounds between them. Returns the reason for its end."""
-        self.measuring_since = time.monotonic()
+        self.measuring_since = self.clock()
         while self.lanes:
             if self.cancelled():
                 return "stopped"
@@ -220,13 +234,12 @@ class _Runner:
         return "all lanes failed"
 
     def _traced_round(self, *, only_untraced: bool) -> Iterator[Event]:
-        started = time.perf_counter_ns()
+        started = self.clock()
         for lane in list(self.lanes.values()):
             if not lane.can_trace or (only_untraced and lane.traces):
                 continue
             try:
-                command = Trace(iterations=self.plan.traced_iterations)
-                reply = lane.request(command, TRACE_TIMEOUT_S)
+                reply = lane.request(self._trace_of(lane), TRACE_TIMEOUT_S)
             except CancelledError:
                 raise
             except ProfilerError as error:
@@ -246,7 +259,13 @@ class _Runner:
                     ops=reply.ops,
                 )
                 lane.traces += 1
-        self.traced_ns += time.perf_counter_ns() - started
+        self.traced_s += self.clock() - started
+
+    def _trace_of(self, lane: Lane) -> Trace:
+        """Fewer iterations of a slow model: a trace should take seconds, not minutes."""
+        fit = int(TRACE_LENGTH_S * 1e9 / max(lane.expected_ns(), 1.0))
+        iterations = max(1, min(self.plan.traced_iterations, fit - TRACE_WARMUP))
+        return Trace(iterations=iterations, warmup=TRACE_WARMUP if fit > TRACE_WARMUP else 0)
 
     # --- parts ----------------------------------------------------------------------------
 
@@ -310,17 +329,24 @@ class _Runner:
         enough = self.timed_round >= rule.min_rounds
         if enough and width is not None and width <= rule.target_width:
             return "precision"
-        late = time.monotonic() - self.measuring_since >= rule.time_limit_s
+        # A round that would end past the limit isn't begun.
+        end_s = self.clock() - self.measuring_since + self._round_s()
+        late = end_s > rule.time_limit_s
         return "time limit" if late or self.timed_round >= rule.max_rounds else ""
+
+    def _round_s(self) -> float:
+        """How long the next round will take."""
+        turns = (n.calls_in(self.plan.turn_ns) * n.expected_ns() for n in self.lanes.values())
+        return sum(turns) / 1e9
 
     def _trace_is_due(self) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share."""
-        elapsed_ns = (time.monotonic() - self.measuring_since) * 1e9
-        return self.traced_ns <= self.plan.traced_share * elapsed_ns or self.traced_ns == 0
+        elapsed_s = self.clock() - self.measuring_since
+        return self.traced_s <= self.plan.traced_share * elapsed_s or self.traced_s == 0
 
     def _measuring_progress(self, width: float | None) -> Progress:
         rule = self.plan.stopping
-        elapsed_s = time.monotonic() - self.measuring_since
+        elapsed_s = self.clock() - self.measuring_since
         left_s = max(0.0, rule.time_limit_s - elapsed_s)
         if width is not None and width < 1e6:
             # An interval narrows with the square root of the number of rounds.

@@ -366,9 +366,10 @@ class Infer(Command, frozen=True, kw_only=True):
 
 
 class Trace(Command, frozen=True, kw_only=True):
-    """Run `iterations` profiled calls and answer with one `Traced`."""
+    """Run `iterations` profiled calls, after `warmup` others, and answer with one `Traced`."""
 
     iterations: int
+    warmup: int = 2
 
 
 class SaveOutputs(Command, frozen=True, kw_only=True):

@@ -41,11 +41,24 @@ class Script:
     log: tuple[str, ...] = ()
 
 
+@dataclass
+class Clock:
+    """Seconds that pass only while a scripted lane works."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 class ScriptedProcess:
     """Stands in for `EngineProcess`; `journal` notes every command of every lane in order."""
 
-    def __init__(self, spec: EngineSpec, script: Script, journal: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, spec: EngineSpec, script: Script, journal: list[tuple[str, str]], clock: Clock
+    ) -> None:
         self.spec = spec
+        self._clock = clock
         self.pid = 4242
         self.alive = True
         self.closed = False
@@ -93,6 +106,7 @@ class ScriptedProcess:
                 return OutputsSaved(path=path)
             case Trace(iterations=iterations):
                 op = OpTiming(name="a", op_type="Conv", start_ns=0, duration_ns=9)
+                self._clock.now_s += next(self._turns) * iterations / 1e9
                 traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))
                 return script.trace_error or traced
         return None
@@ -106,18 +120,19 @@ class ScriptedProcess:
             self.alive = False
             return None
         value = next(self._turns)
+        self._clock.now_s += value * iterations / 1e9
         return Latencies(
             started_ns=turn, latencies_ns=(value,) * iterations, cpu_time_ns=0, peak_rss_bytes=1
         )
 
 
 def scripted(
-    scripts: dict[str, Script], journal: list[tuple[str, str]]
+    scripts: dict[str, Script], journal: list[tuple[str, str]], clock: Clock
 ) -> Callable[[EngineSpec, Path], ScriptedProcess]:
     """A replacement for the `EngineProcess` class."""
 
     def make(spec: EngineSpec, work_dir: Path) -> ScriptedProcess:
         del work_dir
-        return ScriptedProcess(spec, scripts[spec.label], journal)
+        return ScriptedProcess(spec, scripts[spec.label], journal, clock)
 
     return make

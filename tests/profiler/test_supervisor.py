@@ -26,7 +26,7 @@ from profiler.types import (
     StoppingRule,
     Verdict,
 )
-from tests.scripted_engine import Script, scripted
+from tests.scripted_engine import Clock, Script, scripted
 
 Journal = list[tuple[str, str]]
 Runner = Callable[..., tuple[list[Event], Session]]
@@ -54,10 +54,12 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         cancelled: Callable[[], bool] = lambda: False,
         **stopping: float,
     ) -> tuple[list[Event], Session]:
-        monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal))
+        clock = Clock()
+        monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal, clock))
         session = Session()
         events = []
-        for event in supervisor.run(plan(*scripts, **stopping), cancelled=cancelled):
+        made = plan(*scripts, **stopping)
+        for event in supervisor.run(made, cancelled=cancelled, clock=clock):
             session.apply(event)
             events.append(event)
         return events, session
@@ -113,12 +115,44 @@ def test_drift_that_hits_both_lanes_cancels_out(run: Runner) -> None:
 def test_noise_too_wide_at_the_limit_is_unresolved(run: Runner) -> None:
     noisy = itertools.cycle([1_000_000, 1_800_000, 1_300_000, 900_000, 2_500_000])
     events, session = run(
-        {"base": steady(1_400_000), "noisy": Script(latencies_ns=noisy)}, max_rounds=15
+        {"base": steady(1_400_000), "noisy": Script(latencies_ns=noisy)}, time_limit_s=20.0
     )
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason == "time limit"
     assert session.comparisons()[0].verdict is Verdict.UNRESOLVED
     assert "Unresolved" in session.verdict()
+
+
+def measuring_s(session: Session) -> float:
+    """Virtual seconds of the timed rounds."""
+    timed = [r for found in session.rounds.values() for r in found if r.kind is RoundKind.TIMED]
+    return sum(sum(r.latencies_ns) for r in timed) / 1e9
+
+
+def test_a_model_of_20_s_a_call_ends_within_the_limit(run: Runner) -> None:
+    events, session = run({"a": steady(20_000_000_000), "b": steady(21_000_000_000)})
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "time limit"
+    assert measuring_s(session) <= 60.0
+    assert all(len(r.latencies_ns) == 1 for found in session.rounds.values() for r in found)
+    assert session.comparisons()[0].verdict is Verdict.UNRESOLVED
+    assert session.operators("a"), "traced once, with one iteration"
+
+
+def test_a_model_of_10_us_a_call_ends_on_precision(run: Runner) -> None:
+    _, session = run({"a": steady(10_000), "b": steady(10_500)})
+    assert session.finished is not None
+    assert session.finished.reason == "precision"
+    assert session.comparisons()[0].verdict is Verdict.SLOWER
+    turns = [sum(r.latencies_ns) for r in session.rounds["a"] if r.kind is RoundKind.TIMED]
+    assert all(50e6 <= turn <= 250e6 for turn in turns)
+
+
+def test_spikes_in_a_few_rounds_do_not_move_the_ratio(run: Runner) -> None:
+    spiky = [1_000_000 * (40 if turn % 9 == 0 else 1) for turn in range(2000)]
+    _, session = run({"base": steady(2_000_000), "spiky": Script(latencies_ns=spiky)})
+    (comparison,) = session.comparisons()
+    assert (comparison.speedup, comparison.verdict) == (2.0, Verdict.FASTER)
 
 
 def test_a_lane_that_dies_is_told_and_the_other_goes_on(run: Runner) -> None:
