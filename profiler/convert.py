@@ -16,7 +16,7 @@ from profiler.engines.torch_common import flatten_outputs, to_tensor
 from profiler.errors import ConversionError
 from profiler.inputs import make_arrays
 from profiler.outputs import compare_outputs
-from profiler.torch_files import first_line, load_torch_model
+from profiler.torch_files import first_line, load_program, load_torch_model
 from profiler.types import InputSpec, ModelKind, ModelSource
 
 # Part of the cache's key: raise it when the same input would give another file.
@@ -111,7 +111,11 @@ def _ways(
         return export
 
     if source.kind is ModelKind.TORCH_EXPORT:
-        return [("torch.onnx (dynamo)", dynamo_from_file(source, dynamo))]
+
+        def from_file(path: Path) -> Any:
+            return dynamo(load_program(Path(source.path)))(path)
+
+        return [("torch.onnx (dynamo)", from_file)]
     if source.kind is ModelKind.TORCHSCRIPT:
         from torch._export.converter import TS2EPConverter
 
@@ -141,17 +145,6 @@ def _ways(
         ),
         ("torch.onnx (dynamo, fixed shapes)", dynamo(module, args=tensors)),
     ]
-
-
-def dynamo_from_file(
-    source: ModelSource, dynamo: Callable[[Any], Callable[[Path], Any]]
-) -> Callable[[Path], Any]:
-    """The file was scanned when its module was loaded."""
-
-    def export(path: Path) -> Any:
-        return dynamo(torch.export.load(source.path))(path)
-
-    return export
 
 
 def _dynamic_axes(spec: InputSpec) -> dict[int, str]:

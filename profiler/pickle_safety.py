@@ -18,10 +18,15 @@ MAX_PICKLE_BYTES = 256 << 20
 MAX_NESTING = 3
 UNKNOWN: Global = ("?", "a name computed at load time")
 
-_STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_STORAGES = (
+    *("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"),
+    *("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32"),
+)
 _DTYPES = (
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "bool"),
     *("int8", "int16", "int32", "int64", "uint8", "qint8", "quint8", "qint32"),
+    *("uint16", "uint32", "uint64"),
+    *("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"),
 )
 DATA_GLOBALS: frozenset[Global] = frozenset(
     {
@@ -152,29 +157,37 @@ def _is_pickle(head: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -
 def pickle_globals(data: bytes) -> set[Global]:
     """(module, name) of every global that the pickle looks up.
 
-    STACK_GLOBAL takes its strings from the stack; where they can't be told, UNKNOWN stands in.
+    STACK_GLOBAL takes its two strings from the stack. They count as told only where nothing but
+    the two was pushed just before, else UNKNOWN stands in: pops and marks could hide others.
     """
     found: set[Global] = set()
-    strings: list[str] = []
-    memo: dict[int, str] = {}
+    below: str | None = None
+    top: str | None = None
+    memo: dict[int, str | None] = {}
     try:
         for opcode, argument, _ in pickletools.genops(data):
             name = opcode.name
+            if name in ("PROTO", "FRAME"):
+                continue
+            if name == "MEMOIZE":
+                memo[len(memo)] = top
+                continue
+            if name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                memo[int(argument or 0)] = top
+                continue
             if name in ("GLOBAL", "INST"):
                 module, _, attribute = str(argument).partition(" ")
                 found.add((module, attribute))
             elif name == "STACK_GLOBAL":
-                found.add((strings[-2], strings[-1]) if len(strings) > 1 else UNKNOWN)
+                found.add(UNKNOWN if below is None or top is None else (below, top))
             elif name in ("EXT1", "EXT2", "EXT4"):
                 found.add(UNKNOWN)
-            elif "UNICODE" in name or "STRING" in name:
-                strings.append(str(argument))
-            elif name == "MEMOIZE" and strings:
-                memo[len(memo)] = strings[-1]
-            elif name in ("PUT", "BINPUT", "LONG_BINPUT") and strings:
-                memo[int(argument or 0)] = strings[-1]
+            pushed = None
+            if "UNICODE" in name or "STRING" in name:
+                pushed = str(argument)
             elif name in ("GET", "BINGET", "LONG_BINGET"):
-                strings.append(memo.get(int(argument or 0), "?"))
+                pushed = memo.get(int(argument or 0))
+            below, top = (None, None) if pushed is None else (top, pushed)
     except Exception as error:
         raise ModelFileError(
             f"A pickle in the file is damaged: {error}", "Copy or download it again."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from profiler import pickle_safety
+from profiler import pickle_safety, program_safety
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.types import ModelKind, ModelSource
+
+WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def load_torch_model(source: ModelSource) -> torch.nn.Module:
@@ -20,12 +23,11 @@ def load_torch_model(source: ModelSource) -> torch.nn.Module:
     Raises UnsafeModelError before anything is loaded, ModelFileError when loading fails.
     """
     path = Path(source.path)
-    pickle_safety.check_globals(path, source.kind)
     try:
         if source.kind is ModelKind.TORCHSCRIPT:
             return load_torchscript(path).eval()
         if source.kind is ModelKind.TORCH_EXPORT:
-            return torch.export.load(path).module()
+            return load_program(path).module()
         return load_pickled_module(path).eval()
     except (UnsafeModelError, ModelFileError):
         raise
@@ -34,6 +36,22 @@ def load_torch_model(source: ModelSource) -> torch.nn.Module:
             f"PyTorch {torch.__version__} can't load {path.name}: {first_line(error)}",
             "It may come from another version of PyTorch, or be damaged.",
         ) from error
+
+
+def load_program(path: Path) -> torch.export.ExportedProgram:
+    """Raises UnsafeModelError. `torch.export.load` itself would unpickle anything."""
+    pickle_safety.check_globals(path, ModelKind.TORCH_EXPORT)
+    program_safety.check_program(path)
+    # A second wall: no pickle that the checks overlooked can name a function.
+    before = os.environ.get(WEIGHTS_ONLY)
+    os.environ[WEIGHTS_ONLY] = "1"
+    try:
+        return torch.export.load(path)
+    finally:
+        if before is None:
+            del os.environ[WEIGHTS_ONLY]
+        else:
+            os.environ[WEIGHTS_ONLY] = before
 
 
 def load_torchscript(path: Path) -> torch.jit.ScriptModule:
@@ -46,7 +64,11 @@ def load_torchscript(path: Path) -> torch.jit.ScriptModule:
 
 
 def load_pickled_module(path: Path) -> torch.nn.Module:
-    """`torch.load` with weights_only, and an allow-list of just the classes that the file names."""
+    """`torch.load` with weights_only, and an allow-list of just the classes that the file names.
+
+    Raises UnsafeModelError.
+    """
+    pickle_safety.check_globals(path, ModelKind.PICKLED_MODULE)
     classes: list[Any] = [
         _torch_nn_class(*found) for found in sorted(pickle_safety.module_classes(path))
     ]
