@@ -70,7 +70,7 @@ def main() -> int:
 def plan_for(
     folder: Path, engine: EngineKind, blocks: int, seed: int, time_limit_s: float
 ) -> RunPlan:
-    """Baseline: `BLOCKS` blocks; candidate: `blocks`. No traced rounds: they are not judged here."""
+    """Baseline: `BLOCKS` blocks; candidate: `blocks`. Without traced rounds, which have no say."""
     baseline = block_chain(folder, BLOCKS)
     candidate = identify(block_chain(folder, blocks))
     engines = [
@@ -128,7 +128,7 @@ def sequential(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "speedup": float(first.mean() / second.mean()),
         "low": low,
         "high": high,
-        "verdict": "same" if 0.98 <= low and high <= 1.02 else _side(low, high),
+        "verdict": "same" if low >= 0.98 and high <= 1.02 else _side(low, high),
         "rounds": 1,
         "true": BLOCKS / blocks,
         "reason": "",
@@ -153,20 +153,21 @@ def _block(lane: Lane, seconds: float) -> list[int]:
 def _welch_ratio(first: Any, second: Any) -> tuple[float, float]:
     """95 % interval of the ratio of means, by the delta method."""
     ratio = first.mean() / second.mean()
-    spread = sum(values.var(ddof=1) / values.size / values.mean() ** 2 for values in (first, second))
+    spread = sum(v.var(ddof=1) / v.size / v.mean() ** 2 for v in (first, second))
     half = 1.96 * ratio * math.sqrt(spread)
     return float(ratio - half), float(ratio + half)
 
 
-def _cases(experiment: str) -> list[tuple[int, Callable[[RunPlan, int], dict[str, Any]]]]:
-    same, others = [(BLOCKS, interleaved)], [(blocks, interleaved) for blocks in CANDIDATES]
-    return {
-        "aa": same,
-        "ratio": others,
-        "load": [*same, *others],
-        "sequential": [(BLOCKS, sequential), (105, sequential)],
-        "sequential-load": [(BLOCKS, sequential), (105, sequential)],
-    }[experiment]
+Method = Callable[[RunPlan, int], dict[str, Any]]
+
+
+def _cases(experiment: str) -> list[tuple[int, Method]]:
+    same: list[tuple[int, Method]] = [(BLOCKS, interleaved)]
+    others: list[tuple[int, Method]] = [(blocks, interleaved) for blocks in CANDIDATES]
+    in_sequence: list[tuple[int, Method]] = [(BLOCKS, sequential), (105, sequential)]
+    if experiment.startswith("sequential"):
+        return in_sequence
+    return {"aa": same, "ratio": others, "load": [*same, *others]}[experiment]
 
 
 EXPERIMENTS = ("aa", "ratio", "load", "sequential", "sequential-load")
@@ -235,8 +236,10 @@ def print_table() -> None:
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for line in lines:
         groups.setdefault((line["experiment"], line["blocks"]), []).append(line)
-    print("| experiment | true ratio | runs | true ratio inside | called faster or slower |"
-          " called right | median width | median time |")
+    print(
+        "| experiment | true ratio | runs | true ratio inside | called faster or slower |"
+        " called right | median width | median time |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     PLOTS.mkdir(parents=True, exist_ok=True)
     for (experiment, blocks), found in sorted(groups.items()):
@@ -266,12 +269,19 @@ def caterpillar(found: list[dict[str, Any]], title: str) -> str:
     width, row, left, top = 640, 6, 20, 34
     height = top + row * len(found) + 30
     true = found[0]["true"]
-    reach = max(0.03, *(abs(line[end] - true) for line in found for end in ("low", "high")
-                        if math.isfinite(line[end])))
+    reach = max(
+        0.03,
+        *(
+            abs(line[end] - true)
+            for line in found
+            for end in ("low", "high")
+            if math.isfinite(line[end])
+        ),
+    )
     reach = min(reach, 0.25) * 1.05
 
     def x(value: float) -> float:
-        return left + (width - 2 * left) * (value - true + reach) / (2 * reach)
+        return float(left + (width - 2 * left) * (value - true + reach) / (2 * reach))
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '

@@ -10,6 +10,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gui.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -35,9 +39,9 @@ def main() -> int:
 
     application = QApplication(sys.argv[:1])
     app.set_up(application)
-    from gui.main_window import MainWindow
+    from gui import main_window
 
-    window = MainWindow()
+    window = main_window.MainWindow()
     window.set_theme("light")
     window.resize(*SIZE)
     window.draft.time_limit_s = TIME_LIMIT_S
@@ -60,7 +64,7 @@ def main() -> int:
             ("operators", lambda: tabs.setCurrentWidget(window.operators)),
             ("outputs", lambda: tabs.setCurrentWidget(window.outputs)),
             ("report", lambda: tabs.setCurrentWidget(window.report)),
-            ("dark", lambda: (tabs.setCurrentWidget(window.graph), window.set_theme("dark"))),
+            ("dark", lambda: _go_dark(window)),
         ]
 
         def following(number: int) -> None:
@@ -82,11 +86,13 @@ def main() -> int:
     return code
 
 
-def _choose_slowest(window: object) -> None:
-    """The operator with most time, so that the graph shows it."""
-    from gui.main_window import MainWindow
+def _go_dark(window: MainWindow) -> None:
+    window.tabs.setCurrentWidget(window.graph)
+    window.set_theme("dark")
 
-    assert isinstance(window, MainWindow)
+
+def _choose_slowest(window: MainWindow) -> None:
+    """The operator with most time, so that the graph shows it."""
     rows = window.session_model.session.operators("ort")
     name = next(row.source_nodes[-1] for row in rows if row.source_nodes)
     window.operators.select_node(name)

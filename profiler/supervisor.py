@@ -60,7 +60,8 @@ def run(
 
     Failures of a lane become EngineFailed events and the other lanes go on. `cancelled` is polled;
     when it turns true the run ends with what was measured. `clock` gives seconds; limits refer to
-    it. Raises PlanError for a plan that can't work. Engine processes are reaped when the generator ends or is closed.
+    it. Raises PlanError for a plan that can't work. Engine processes are reaped when the generator
+    ends or is closed.
     """
     check_plan(plan)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:

@@ -127,9 +127,10 @@ class ScriptedProcess:
 
 
 def scripted(
-    scripts: dict[str, Script], journal: list[tuple[str, str]], clock: Clock
+    scripts: dict[str, Script], journal: list[tuple[str, str]], clock: Clock | None = None
 ) -> Callable[[EngineSpec, Path], ScriptedProcess]:
     """A replacement for the `EngineProcess` class."""
+    clock = clock or Clock()
 
     def make(spec: EngineSpec, work_dir: Path) -> ScriptedProcess:
         del work_dir

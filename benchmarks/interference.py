@@ -1,0 +1,90 @@
+"""Does a lane's latency depend on which lane ran before it?
+
+    python benchmarks/interference.py [--rounds 60]
+
+For each engine: turns of 100 ms straight after an idle pause, and straight after a turn of the
+other engine, in random order; the paired ratio of the medians with its interval. ONNX Runtime runs
+once as Dualscope has it (its threads stop spinning when a call ends) and once as it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from profiler.jobs import inspect_model  # noqa: E402
+from profiler.lane import Lane  # noqa: E402
+from profiler.stats import median_interval  # noqa: E402
+from profiler.types import EngineKind, EngineSpec, Load  # noqa: E402
+
+TURN_NS = 100_000_000
+IDLE_S = 0.1
+DEMO = ROOT / "resources" / "demo" / "demo.onnx"
+LANES = {
+    "ONNX Runtime": EngineSpec(label="ort", engine=EngineKind.ORT),
+    "ONNX Runtime, free spinning": EngineSpec(
+        label="spinning", engine=EngineKind.ORT, options={"stop_spinning": False}
+    ),
+    "PyTorch eager": EngineSpec(label="torch", engine=EngineKind.TORCH_EAGER),
+}
+PAIRS = (
+    ("ONNX Runtime", "PyTorch eager"),
+    ("PyTorch eager", "ONNX Runtime"),
+    ("PyTorch eager", "ONNX Runtime, free spinning"),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    rounds = parser.parse_args().rounds
+    info = inspect_model(DEMO)
+    lanes: dict[str, Lane] = {}
+    print("| lane | straight after | ratio to after idle | 95 % interval |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for name, spec in LANES.items():
+                lane = Lane(spec, info.source, Path(folder) / spec.label, lambda: False)
+                lanes[name] = lane
+                work_dir = str(lane.work_dir)
+                lane.request(
+                    Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=work_dir),
+                    120.0,
+                )
+                for _ in range(10):
+                    lane.infer(lane.calls_in(TURN_NS), 120.0)
+            for name, other in PAIRS:
+                print_pair(name, other, lanes, rounds)
+        finally:
+            for lane in lanes.values():
+                lane.close()
+    return 0
+
+
+def print_pair(name: str, other: str, lanes: dict[str, Lane], rounds: int) -> None:
+    """One row."""
+    ratios = []
+    for _ in range(rounds):
+        found = {}
+        for before in random.sample(("idle", "other"), 2):
+            time.sleep(IDLE_S)
+            if before == "other":
+                lanes[other].infer(lanes[other].calls_in(TURN_NS), 120.0)
+            reply = lanes[name].infer(lanes[name].calls_in(TURN_NS), 120.0)
+            found[before] = float(np.median(reply.latencies_ns))
+        ratios.append(found["other"] / found["idle"])
+    low, high = median_interval(np.array(ratios))
+    print(f"| {name} | {other} | {np.median(ratios):.3f} | {low:.3f} – {high:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

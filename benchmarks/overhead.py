@@ -1,0 +1,232 @@
+"""Does Dualscope's own work show in its numbers? Its p50 against a bare loop's, interleaved.
+
+    python benchmarks/overhead.py [--rounds 60] [--window]
+
+Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes the same session
+and times `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in
+random order, and the paired ratios of their medians have the interval of `profiler.stats`. With
+`--window` Dualscope's window is open meanwhile and plots a recorded run again and again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from benchmarks.models import block_chain  # noqa: E402
+from profiler.inputs import make_arrays  # noqa: E402
+from profiler.jobs import inspect_model  # noqa: E402
+from profiler.lane import Lane  # noqa: E402
+from profiler.stats import median_interval  # noqa: E402
+from profiler.types import EngineKind, EngineSpec, Load  # noqa: E402
+
+# Blocks and width of about 0.1, 2 and 50 ms on two cores.
+MODELS = ((8, 160), (100, 224), (110, 1024))
+TURN_NS = 100_000_000
+
+# The plain script: nothing of Dualscope in it. Its options are those of Dualscope's lane, since the
+# question is what the measuring adds, not what an option does.
+BARE = """
+import sys, time, numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry("session.force_spinning_stop", "1")
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+feeds = dict(numpy.load(sys.argv[2]))
+print("ready", flush=True)
+for line in sys.stdin:
+    latencies = []
+    for _ in range(int(line)):
+        start = time.perf_counter_ns()
+        session.run(None, feeds)
+        latencies.append(time.perf_counter_ns() - start)
+    print(sorted(latencies)[len(latencies) // 2], flush=True)
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--window", action="store_true", help="with the window open and plotting")
+    parser.add_argument("--plot-for", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.plot_for:
+        return plot_again_and_again(arguments.plot_for)
+    print("| bare p50 | Dualscope / bare | 95 % interval | difference |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder, open_window(arguments.window, Path(folder)):
+        for blocks, width in MODELS:
+            compare(block_chain(Path(folder), blocks, width), Path(folder), arguments.rounds)
+    return 0
+
+
+class BareLoop:
+    """The plain script in a process of its own. Context manager."""
+
+    def __init__(self, model: Path, values: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", BARE, str(model), str(values)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def median_ns(self, calls: int) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{calls}\n")
+        self._process.stdin.flush()
+        return float(self._read())
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def compare(model: Path, folder: Path, rounds: int) -> None:
+    """Print one row."""
+    info = inspect_model(model)
+    values = folder / "values.npz"
+    np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+    lane = Lane(spec, info.source, folder / f"lane-{model.stem}", lambda: False)
+    pairs = []
+    with BareLoop(model, values) as bare:
+        try:
+            work_dir = str(lane.work_dir)
+            lane.request(
+                Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=work_dir), 120.0
+            )
+            lane.infer(20, 120.0)
+            bare.median_ns(20)
+            calls = lane.calls_in(TURN_NS)
+            for _ in range(rounds):
+                found = {}
+                for name in random.sample(("lane", "bare"), 2):
+                    if name == "bare":
+                        found[name] = bare.median_ns(calls)
+                    else:
+                        found[name] = float(np.median(lane.infer(calls, 120.0).latencies_ns))
+                pairs.append((found["lane"], found["bare"]))
+        finally:
+            lane.close()
+    measured = np.array(pairs)
+    ratios = measured[:, 0] / measured[:, 1]
+    low, high = median_interval(ratios)
+    difference_us = float(np.median(measured[:, 0] - measured[:, 1])) / 1e3
+    print(
+        f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {np.median(ratios):.4f} "
+        f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs |",
+        flush=True,
+    )
+
+
+class open_window:  # noqa: N801 - reads as a statement
+    """Context manager: Dualscope's window in another process, plotting as in a run."""
+
+    def __init__(self, wanted: bool, folder: Path) -> None:
+        self._wanted = wanted
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> None:
+        if not self._wanted:
+            return
+        demo = ROOT / "resources" / "demo" / "demo.onnx"
+        session = self._folder / "replayed.dualscope"
+        subprocess.run(
+            [
+                *(sys.executable, str(ROOT / "main.py"), "profile", str(demo)),
+                *("--time-limit", "10s", "-o", str(session)),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--plot-for", str(session)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DUALSCOPE_CONFIG": str(self._folder)},
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == "plotting"
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+
+def plot_again_and_again(path: Path) -> int:
+    """Feed the window with a recorded run's events at the rate of a real one."""
+    from gui import app
+
+    app.prepare()
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    application = QApplication(sys.argv[:1])
+    app.set_up(application)
+    from gui.main_window import MainWindow
+    from profiler.session import Session
+    from profiler.session_file import read_session
+    from profiler.types import Event, RunStarted
+
+    stored = read_session(path)
+    assert stored.plan is not None
+    first = RunStarted(
+        time_ns=stored.started_ns,
+        plan=stored.plan,
+        environment=stored.environment,
+        dualscope_version=stored.version,
+    )
+    rounds = [r for found in stored.rounds.values() for r in found]
+    traces = [t for found in stored.traces.values() for t in found]
+    events: list[Event] = sorted(
+        [*rounds, *traces, *stored.telemetry], key=lambda event: event.time_ns
+    )
+    window = MainWindow()
+    window.resize(1400, 880)
+    window.show()
+    window.graph.show_forms([("ONNX", Path(stored.plan.model.path))])
+    position = len(events)
+
+    def feed() -> None:
+        nonlocal position
+        if position >= len(events):
+            window.session_model.show(Session(), None)
+            window.session_model.apply([first])
+            position = 0
+        window.session_model.apply(events[position : position + 2])
+        position += 2
+
+    timer = QTimer()
+    timer.timeout.connect(feed)
+    timer.start(50)
+    QTimer.singleShot(3000, lambda: print("plotting", flush=True))
+    return int(application.exec())
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    code = main()
+    print(json.dumps({"took_s": round(time.monotonic() - started)}), file=sys.stderr)
+    sys.exit(code)
