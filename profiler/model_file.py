@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import struct
 import zipfile
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ def identify(path: Path) -> ModelSource:
     Raises ModelFileError, which says what the file is instead, for anything else.
     """
     path = path.expanduser().resolve()
+    _check_name(path)
     _check_readable(path)
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
@@ -76,6 +78,17 @@ def identify(path: Path) -> ModelSource:
         opset=source.opset,
         producer=source.producer,
     )
+
+
+def _check_name(path: Path) -> None:
+    """Paths go to children and into session files as UTF-8; on Linux they may be any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        readable = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise ModelFileError(
+            f"The path {readable} is not valid UTF-8.", "Rename the file or folder."
+        ) from error
 
 
 def _check_readable(path: Path) -> None:

@@ -7,6 +7,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.types import ModelKind
@@ -55,6 +56,14 @@ DATA_GLOBALS: frozenset[Global] = frozenset(
     }
 )
 MODULE_PREFIX = "torch.nn.modules."
+# Activations that torch.nn's own modules keep as attributes, such as TransformerEncoderLayer.
+MODULE_FUNCTIONS: frozenset[Global] = frozenset(
+    {
+        *(("torch.nn.functional", name) for name in ("relu", "silu", "mish", "elu", "selu")),
+        *(("torch.nn.functional", name) for name in ("leaky_relu", "hardtanh", "tanh", "sigmoid")),
+        ("torch._C._nn", "gelu"),
+    }
+)
 
 
 def check_globals(path: Path, kind: ModelKind) -> None:
@@ -70,7 +79,7 @@ def check_globals(path: Path, kind: ModelKind) -> None:
         {
             found
             for found in archive_globals(path)
-            if found not in DATA_GLOBALS and not (modules_allowed and is_torch_nn(found))
+            if found not in DATA_GLOBALS and not (modules_allowed and is_module_part(found))
         }
     )
     if bad:
@@ -88,9 +97,13 @@ def holds_only_data(path: Path) -> bool:
     return all(found in DATA_GLOBALS for found in archive_globals(path))
 
 
-def module_classes(path: Path) -> set[Global]:
-    """The torch.nn classes that a pickled module names."""
-    return {found for found in archive_globals(path) if is_torch_nn(found)}
+def module_parts(path: Path) -> set[Global]:
+    """The torch.nn classes that a pickled module names, and their activation functions."""
+    return {found for found in archive_globals(path) if is_module_part(found)}
+
+
+def is_module_part(found: Global) -> bool:
+    return found in MODULE_FUNCTIONS or is_torch_nn(found)
 
 
 def is_torch_nn(found: Global) -> bool:
@@ -117,30 +130,43 @@ def _pickles(archive: zipfile.ZipFile, depth: int) -> Iterator[bytes]:
     for member in archive.infolist():
         with archive.open(member) as file:
             head = file.read(4)
-            is_zip = head == b"PK\x03\x04"
-            named_so = member.filename.endswith((".pkl", ".pickle"))
-            if not (is_zip or named_so or _is_pickle(head, member, archive)):
-                if member.filename.endswith(".pt") and member.file_size:
-                    # torch.load would take it for an old pickle, of which it reads several.
-                    raise ModelFileError(
-                        f"{member.filename} inside of the archive is no torch.save archive.",
-                        "Save the model again with PyTorch 2.",
-                    )
-                continue
-            if member.file_size > MAX_PICKLE_BYTES:
-                if is_zip:
-                    continue
+            if head == b"PK\x03\x04":
+                file.seek(0)
+                yield from _nested(file, member, depth)
+            elif member.filename.lower().endswith(".pt") and member.file_size:
+                # torch.load would take it for an old pickle, of which it reads several.
                 raise ModelFileError(
-                    f"The archive's member {member.filename} unpacks to "
-                    f"{member.file_size >> 20} MiB, which no model's structure needs.",
-                    "The file may be damaged, or made to do harm.",
+                    f"{member.filename} inside of the archive is no torch.save archive.",
+                    "Save the model again with PyTorch 2.",
                 )
-            data = head + file.read()
-        if not is_zip:
-            yield data
-        elif depth < MAX_NESTING:
-            with zipfile.ZipFile(io.BytesIO(data)) as nested:
-                yield from _pickles(nested, depth + 1)
+            elif member.filename.lower().endswith((".pkl", ".pickle")) or _is_pickle(
+                head, member, archive
+            ):
+                _check_size(member)
+                yield head + file.read()
+
+
+def _nested(file: IO[bytes], member: zipfile.ZipInfo, depth: int) -> Iterator[bytes]:
+    if depth == MAX_NESTING:
+        raise ModelFileError(
+            f"{member.filename} is an archive in an archive in an archive.",
+            "The file may be damaged, or made to do harm.",
+        )
+    if member.compress_type != zipfile.ZIP_STORED:
+        # Seeking in compressed bytes unpacks them again and again.
+        _check_size(member)
+        file = io.BytesIO(file.read())
+    with zipfile.ZipFile(file) as nested:
+        yield from _pickles(nested, depth + 1)
+
+
+def _check_size(member: zipfile.ZipInfo) -> None:
+    if member.file_size > MAX_PICKLE_BYTES:
+        raise ModelFileError(
+            f"The archive's member {member.filename} unpacks to "
+            f"{member.file_size >> 20} MiB, which no model's structure needs.",
+            "The file may be damaged, or made to do harm.",
+        )
 
 
 def _is_pickle(head: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> bool:
@@ -155,41 +181,56 @@ def _is_pickle(head: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -
 
 
 def pickle_globals(data: bytes) -> set[Global]:
-    """(module, name) of every global that the pickle looks up.
+    """(module, name) of every global that the pickle looks up, and pickles right behind it.
 
-    STACK_GLOBAL takes its two strings from the stack. They count as told only where nothing but
-    the two was pushed just before, else UNKNOWN stands in: pops and marks could hide others.
+    Raises ModelFileError when the first one is damaged.
     """
+    file = io.BytesIO(data)
     found: set[Global] = set()
-    below: str | None = None
-    top: str | None = None
-    memo: dict[int, str | None] = {}
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            name = opcode.name
-            if name in ("PROTO", "FRAME"):
-                continue
-            if name == "MEMOIZE":
-                memo[len(memo)] = top
-                continue
-            if name in ("PUT", "BINPUT", "LONG_BINPUT"):
-                memo[int(argument or 0)] = top
-                continue
-            if name in ("GLOBAL", "INST"):
-                module, _, attribute = str(argument).partition(" ")
-                found.add((module, attribute))
-            elif name == "STACK_GLOBAL":
-                found.add(UNKNOWN if below is None or top is None else (below, top))
-            elif name in ("EXT1", "EXT2", "EXT4"):
-                found.add(UNKNOWN)
-            pushed = None
-            if "UNICODE" in name or "STRING" in name:
-                pushed = str(argument)
-            elif name in ("GET", "BINGET", "LONG_BINGET"):
-                pushed = memo.get(int(argument or 0))
-            below, top = (None, None) if pushed is None else (top, pushed)
+        _collect(file, found)
     except Exception as error:
         raise ModelFileError(
             f"A pickle in the file is damaged: {error}", "Copy or download it again."
         ) from error
+    try:
+        while file.tell() < len(data):
+            _collect(file, found)
+    except Exception:
+        # What follows is no pickle to its end; what it named up to there is in `found`.
+        return found
     return found
+
+
+def _collect(file: IO[bytes], found: set[Global]) -> None:
+    """Add one pickle's globals.
+
+    STACK_GLOBAL takes its two strings from the stack. They count as told only where nothing but
+    the two was pushed just before, else UNKNOWN stands in: pops and marks could hide others.
+    """
+    below: str | None = None
+    top: str | None = None
+    memo: dict[int, str | None] = {}
+    for opcode, argument, _ in pickletools.genops(file):
+        name = opcode.name
+        if name in ("PROTO", "FRAME"):
+            continue
+        if name == "MEMOIZE":
+            memo[len(memo)] = top
+            continue
+        if name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memo[int(argument or 0)] = top
+            continue
+        if name in ("GLOBAL", "INST"):
+            module, _, attribute = str(argument).partition(" ")
+            found.add((module, attribute))
+        elif name == "STACK_GLOBAL":
+            found.add(UNKNOWN if below is None or top is None else (below, top))
+        elif name in ("EXT1", "EXT2", "EXT4"):
+            found.add(UNKNOWN)
+        pushed = None
+        if "UNICODE" in name or "STRING" in name:
+            pushed = str(argument)
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            pushed = memo.get(int(argument or 0))
+        below, top = (None, None) if pushed is None else (top, pushed)

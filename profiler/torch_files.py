@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,8 @@ def load_pickled_module(path: Path) -> torch.nn.Module:
     Raises UnsafeModelError.
     """
     pickle_safety.check_globals(path, ModelKind.PICKLED_MODULE)
-    classes: list[Any] = [
-        _torch_nn_class(*found) for found in sorted(pickle_safety.module_classes(path))
-    ]
-    with torch.serialization.safe_globals(classes):
+    parts: list[Any] = [_torch_nn_part(*found) for found in pickle_safety.module_parts(path)]
+    with torch.serialization.safe_globals(parts):
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(loaded, torch.nn.Module):
         raise ModelFileError(
@@ -82,9 +81,11 @@ def load_pickled_module(path: Path) -> torch.nn.Module:
     return loaded
 
 
-def _torch_nn_class(module: str, name: str) -> type[torch.nn.Module]:
-    """Only a Module class that torch.nn itself defines passes."""
+def _torch_nn_part(module: str, name: str) -> Callable[..., Any]:
+    """Only a Module class that torch.nn itself defines passes, and an activation function."""
     found = getattr(importlib.import_module(module), name, None)
+    if callable(found) and (module, name) in pickle_safety.MODULE_FUNCTIONS:
+        return found
     if (
         isinstance(found, type)
         and issubclass(found, torch.nn.Module)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from profiler import pickle_safety
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.pickle_safety import (
     UNKNOWN,
@@ -19,7 +20,7 @@ from profiler.pickle_safety import (
     check_globals,
     holds_only_data,
     is_torch_nn,
-    module_classes,
+    module_parts,
     pickle_globals,
 )
 from profiler.types import ModelKind
@@ -91,7 +92,7 @@ def test_a_damaged_pickle_is_an_error() -> None:
         (("torch.hub", "load"), False),
     ],
 )
-def test_names_of_module_classes(name: tuple[str, str], allowed: bool) -> None:
+def test_names_of_module_parts(name: tuple[str, str], allowed: bool) -> None:
     assert is_torch_nn(name) is allowed
 
 
@@ -100,9 +101,9 @@ def test_a_pickled_module_passes_and_is_told_from_weights(tmp_path: Path) -> Non
     check_globals(module, ModelKind.PICKLED_MODULE)
     assert not holds_only_data(module)
     assert holds_only_data(weights)
-    classes = {name for _, name in module_classes(module)}
+    classes = {name for _, name in module_parts(module)}
     assert {"Sequential", "Conv2d", "BatchNorm2d", "Linear"} <= classes
-    assert module_classes(weights) == set()
+    assert module_parts(weights) == set()
 
 
 def test_weights_of_every_dtype_are_data(tmp_path: Path) -> None:
@@ -159,12 +160,36 @@ def test_an_archive_in_an_archive_is_read(tmp_path: Path) -> None:
 
 
 def test_an_older_pickle_in_an_archive_is_refused(tmp_path: Path) -> None:
+    """It is several pickles in a row, which torch.load reads one after the other."""
     older = io.BytesIO()
     torch.save({}, older, _use_new_zipfile_serialization=False)
     protocol_0 = pickle.dumps(Hostile(tmp_path / "ran"), 0)
-    with pytest.raises(ModelFileError, match=r"no torch\.save archive"):
-        archive_globals(archive(tmp_path / "m.pt2", sample__pt=protocol_0))
-    assert archive_globals(archive(tmp_path / "n.pt2", sample__pt=older.getvalue())) == set()
+    for content in (older.getvalue(), protocol_0):
+        with pytest.raises(ModelFileError, match=r"no torch\.save archive"):
+            archive_globals(archive(tmp_path / "m.pt2", sample__PT=content))
+
+
+def test_a_second_pickle_behind_the_first_is_read(tmp_path: Path) -> None:
+    harmless, hostile = pickle.dumps(1), pickle.dumps(Hostile(tmp_path / "ran"))
+    assert SYSTEM in pickle_globals(harmless + harmless + hostile)
+    # It would run before its end, which is missing, is missed.
+    assert SYSTEM in pickle_globals(harmless + hostile[:-1] + b"\xff")
+    assert pickle_globals(harmless + bytes(100)) == set()
+
+
+def test_large_nested_archives_are_read_and_deep_ones_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = archive(tmp_path / "hostile.pt", data__pkl=pickle.dumps(Hostile(tmp_path / "ran")))
+    padded = archive(tmp_path / "n.pt", a__pt=hostile.read_bytes(), weights=bytes(1 << 20))
+    outer = archive(tmp_path / "o.pt2", weights__pt=padded.read_bytes())
+    monkeypatch.setattr(pickle_safety, "MAX_PICKLE_BYTES", 1 << 16)
+    assert SYSTEM in archive_globals(outer)
+    deep = hostile
+    for depth in range(pickle_safety.MAX_NESTING + 1):
+        deep = archive(tmp_path / f"deep{depth}.pt", nested=deep.read_bytes())
+    with pytest.raises(ModelFileError, match="archive in an archive"):
+        archive_globals(deep)
 
 
 def test_raw_weights_that_begin_like_a_pickle_are_no_pickle(tmp_path: Path) -> None:
