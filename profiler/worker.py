@@ -93,7 +93,7 @@ class _Worker:
             case Infer():
                 return self._infer(self._engine, command.iterations)
             case Trace():
-                return self._engine.trace(command.iterations)
+                return self._engine.trace(command.iterations, command.warmup)
             case SaveOutputs():
                 self._engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
@@ -108,7 +108,7 @@ class _Worker:
         started = time.perf_counter_ns()
         engine.load()
         loaded = time.perf_counter_ns()
-        engine.infer()
+        outputs = engine.infer()
         engine.synchronize()
         first = time.perf_counter_ns()
         self._engine = engine
@@ -120,7 +120,7 @@ class _Worker:
             baseline_rss_bytes=baseline,
             rss_bytes=self._process.memory_info().rss,
             weights_bytes=engine.weights_bytes(),
-            output_names=engine.output_names(),
+            output_names=engine.output_names(outputs),
         )
 
     def _infer(self, engine: Engine, iterations: int) -> Latencies:

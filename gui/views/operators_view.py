@@ -35,7 +35,7 @@ COLUMNS = (
     "Operator",
     "Op type",
     "Calls",
-    "Time µs (traced)",
+    "µs, traced",
     "Share",
     "Graph nodes",
     "Module",
@@ -169,6 +169,7 @@ class OperatorsView(QWidget):
         bar.setContentsMargins(8, 6, 8, 6)
         bar.addWidget(self.lane_box)
         bar.addWidget(self.search, 1)
+        bar.addSpacing(8)
         bar.addWidget(self._hint)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -216,7 +217,7 @@ class OperatorsView(QWidget):
         header = view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((170, 240, 130, 60, 120, 70, 200)):
+        for column, width in enumerate((160, 190, 120, 56, 90, 66, 180)):
             view.setColumnWidth(column, width)
         return view
 

@@ -23,14 +23,17 @@ class Engine(Protocol):
     def synchronize(self) -> None:
         """Wait until the device has finished."""
 
-    def trace(self, iterations: int) -> Traced:
-        """Profile `iterations` calls; start times count from their iteration's start."""
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        """Profile `iterations` calls, after `warmup` others that aren't told of.
+
+        Start times count from their iteration's start.
+        """
 
     def save_outputs(self, path: Path) -> None:
         """Write one call's outputs by `profiler.outputs.save_outputs`."""
 
-    def output_names(self) -> tuple[str, ...]:
-        """In output order."""
+    def output_names(self, outputs: object) -> tuple[str, ...]:
+        """In output order; `outputs` is what a call returned."""
 
     def weights_bytes(self) -> int:
         """Size of the weights."""

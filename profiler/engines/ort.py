@@ -29,7 +29,6 @@ EXECUTION_MODES = {
 DEFAULT_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # Protocol buffers end at 2 GiB; weights above this go beside the optimized model.
 EXTERNAL_ABOVE_BYTES = 1 << 30
-TRACE_WARMUP_CALLS = 2
 
 
 class OrtEngine:
@@ -68,24 +67,25 @@ class OrtEngine:
     def synchronize(self) -> None:
         """`run` returns when the outputs are in host memory."""
 
-    def trace(self, iterations: int) -> Traced:
+    def trace(self, iterations: int, warmup: int) -> Traced:
         options = self._session_options()
         options.graph_optimization_level = GRAPH_LEVELS["disable"]
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(self._command.work_dir) / "profile")
         session = self._make_session(self._optimized_path, options)
-        for _ in range(TRACE_WARMUP_CALLS + iterations):
+        for _ in range(warmup + iterations):
             session.run(None, self._feeds)
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
-        return read_profile(events, TRACE_WARMUP_CALLS, self._source_map())
+        return read_profile(events, warmup, self._source_map())
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
         save_outputs(path, [np.asarray(value) for value in outputs])
 
-    def output_names(self) -> tuple[str, ...]:
+    def output_names(self, outputs: object) -> tuple[str, ...]:
+        del outputs
         return tuple(item.name for item in self._session.get_outputs())
 
     def weights_bytes(self) -> int:

@@ -40,15 +40,17 @@ class TorchEagerEngine:
         if self._on_cuda:
             torch.cuda.synchronize(self._device)
 
-    def trace(self, iterations: int) -> Traced:
-        return trace_module(self._module, self._tensors, iterations, self._device)
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        return trace_module(
+            self._module, self._tensors, self._device, iterations=iterations, warmup=warmup
+        )
 
     def save_outputs(self, path: Path) -> None:
         torch_common.save_tensors(torch_common.flatten_outputs(self.infer()), path)
 
-    def output_names(self) -> tuple[str, ...]:
+    def output_names(self, outputs: object) -> tuple[str, ...]:
         names = getattr(self._module, "meta", {}).get("output_names")
-        count = len(torch_common.flatten_outputs(self.infer()))
+        count = len(torch_common.flatten_outputs(outputs))
         return tuple(names) if names else tuple(f"output {i}" for i in range(count))
 
     def weights_bytes(self) -> int:

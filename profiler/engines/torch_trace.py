@@ -65,14 +65,20 @@ def marked(module: torch.nn.Module, marks: Marks) -> Iterator[Callable[..., Any]
 
 
 def trace_module(
-    module: torch.nn.Module, tensors: Sequence[torch.Tensor], iterations: int, device: str
+    module: torch.nn.Module,
+    tensors: Sequence[torch.Tensor],
+    device: str,
+    *,
+    iterations: int,
+    warmup: int,
 ) -> Traced:
-    """Profile `iterations` calls after one call that warms the profiler up."""
+    """Profile `iterations` calls after `warmup` calls with the marks in place."""
     marks = Marks()
     activities = [torch.profiler.ProfilerActivity.CPU]
     latencies = []
     with marked(module, marks) as call:
-        call(*tensors)
+        for _ in range(warmup):
+            call(*tensors)
         with torch.profiler.profile(activities=activities) as profile:
             for _ in range(iterations):
                 started = time.perf_counter_ns()

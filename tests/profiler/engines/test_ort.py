@@ -42,7 +42,7 @@ def test_outputs_are_the_models_and_saved_in_order(tmp_path: Path) -> None:
     first, second = (onnx.numpy_helper.to_array(tensor) for tensor in tensors)
     expected = np.maximum(make_arrays(X)["x"] @ first, 0) @ second
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
-    assert engine.output_names() == ("y",)
+    assert engine.output_names(engine.infer()) == ("y",)
     assert engine.weights_bytes() == (8 * 4 + 4 * 4) * 4
     assert engine.version.startswith("onnxruntime 1.")
 
@@ -56,7 +56,7 @@ def test_infer_returns_what_a_session_returns(tmp_path: Path) -> None:
 
 
 def test_a_trace_has_every_operator_of_every_call(tmp_path: Path) -> None:
-    traced = loaded(models.mlp(), X, tmp_path).trace(3)
+    traced = loaded(models.mlp(), X, tmp_path).trace(3, 2)
     assert len(traced.latencies_ns) == 3
     by_call = [[op for op in traced.ops if op.iteration == i] for i in range(3)]
     names = [[(op.name, op.op_type, op.source_nodes) for op in ops] for ops in by_call]
@@ -80,7 +80,7 @@ def test_sources_are_values_of_the_original_graph(
     without_source: set[str],
     tmp_path: Path,
 ) -> None:
-    traced = loaded(build(), inputs, tmp_path).trace(1)
+    traced = loaded(build(), inputs, tmp_path).trace(1, 2)
     original = {v for n in onnx.load_from_string(build()).graph.node for v in n.output}
     assert {value for op in traced.ops for value in op.source_nodes} <= original
     assert {op.op_type for op in traced.ops if not op.source_nodes} <= without_source
@@ -90,8 +90,8 @@ def test_sources_are_values_of_the_original_graph(
 
 def test_a_trace_leaves_no_file_behind_and_can_be_repeated(tmp_path: Path) -> None:
     engine = loaded(models.mlp(), X, tmp_path)
-    names = [op.name for op in engine.trace(1).ops]
-    assert [op.name for op in engine.trace(1).ops] == names
+    names = [op.name for op in engine.trace(1, 2).ops]
+    assert [op.name for op in engine.trace(1, 2).ops] == names
     assert [path.name for path in (tmp_path / "work ort").iterdir()] == ["optimized.onnx"]
 
 
@@ -102,7 +102,7 @@ def test_nameless_nodes_have_sources(tmp_path: Path) -> None:
         helper.make_node("Exp", ["b"], ["y"]),
     ]
     content = models.model_bytes(nodes, {"x": [1, 8]}, {"y": [1, 8]})
-    traced = loaded(content, X, tmp_path).trace(1)
+    traced = loaded(content, X, tmp_path).trace(1, 2)
     assert [op.source_nodes for op in traced.ops] == [("a",), ("b",), ("y",)]
 
 
@@ -121,7 +121,7 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
         results.append(load_outputs(tmp_path / "out.npz")[0])
     np.testing.assert_array_equal(results[0], results[1])
     assert engines[0].weights_bytes() == engines[1].weights_bytes() > 10_000
-    names = [op.name for op in engines[1].trace(1).ops]
+    names = [op.name for op in engines[1].trace(1, 2).ops]
     assert "/model/classifier/classifier.1/Gemm" in names
     assert (tmp_path / "work ort" / "optimized.weights").stat().st_size > 10_000
 
@@ -145,13 +145,13 @@ def test_time_of_a_branch_is_counted_once(tmp_path: Path) -> None:
     ]
     zero = onnx.numpy_helper.from_array(np.array(0, dtype=np.float32), "zero")
     content = models.model_bytes(nodes, {"x": [1, 8]}, {"y": [1, 8]}, [zero])
-    traced = loaded(content, X, tmp_path).trace(2)
+    traced = loaded(content, X, tmp_path).trace(2, 2)
     assert [op.name for op in traced.ops] == ["sum", "greater", "branch"] * 2
 
 
 @pytest.mark.parametrize("level", ["disable", "all"])
 def test_the_optimization_level_reaches_the_session(level: str, tmp_path: Path) -> None:
-    traced = loaded(models.resnet(), PIXELS, tmp_path, graph_optimization_level=level).trace(1)
+    traced = loaded(models.resnet(), PIXELS, tmp_path, graph_optimization_level=level).trace(1, 2)
     fused = "Relu" not in {op.op_type for op in traced.ops}
     assert fused == (level == "all")
 

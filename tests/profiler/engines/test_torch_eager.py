@@ -98,7 +98,7 @@ def test_each_kind_of_file_gives_its_own_outputs(
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
     assert engine.graph_note == note
     assert engine.weights_bytes() == (8 * 4 + 4 + 4 * 2 + 2) * 4
-    assert len(engine.output_names()) == 1
+    assert len(engine.output_names(engine.infer())) == 1
 
 
 @each_kind
@@ -106,7 +106,7 @@ def test_each_kind_of_file_can_be_traced(
     save: Callable[[Path], Path], note: str, load: Loader, tmp_path: Path
 ) -> None:
     del note
-    traced = load(torch_command(save(tmp_path))).trace(2)
+    traced = load(torch_command(save(tmp_path))).trace(2, 1)
     for iteration in range(2):
         operators = [op.op_type for op in traced.ops if op.iteration == iteration]
         assert operators == ["aten::linear", "aten::relu", "aten::linear"]
@@ -122,7 +122,7 @@ def test_an_imported_model_gives_onnx_runtimes_outputs(load: Loader, tmp_path: P
         results.append(load_outputs(tmp_path / f"{index}.npz"))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
     assert engine.graph_note == "imported from ONNX"
-    assert engine.output_names() == ort.output_names() == ("logits",)
+    assert engine.output_names(engine.infer()) == ort.output_names(ort.infer()) == ("logits",)
     # Both lanes tell the size of the same weights; the import may add small constants.
     assert engine.weights_bytes() >= 100 * 32 * 4
 
@@ -133,7 +133,7 @@ def test_an_imported_model_gives_onnx_runtimes_outputs(load: Loader, tmp_path: P
 def test_every_operator_of_an_import_names_its_node(
     build: Callable[[], bytes], inputs: tuple[InputSpec, ...], load: Loader, tmp_path: Path
 ) -> None:
-    traced = load(load_command(EAGER, build(), inputs, tmp_path)).trace(2)
+    traced = load(load_command(EAGER, build(), inputs, tmp_path)).trace(2, 1)
     graph = onnx.load_from_string(build()).graph
     original = {value: node for node in graph.node for value in node.output}
     assert len(traced.latencies_ns) == 2
@@ -149,7 +149,7 @@ def test_every_operator_of_an_import_names_its_node(
 
 
 def test_times_lie_within_their_iteration(load: Loader, tmp_path: Path) -> None:
-    traced = load(load_command(EAGER, models.mlp(), X, tmp_path)).trace(3)
+    traced = load(load_command(EAGER, models.mlp(), X, tmp_path)).trace(3, 1)
     for iteration, latency in enumerate(traced.latencies_ns):
         ops = [op for op in traced.ops if op.iteration == iteration]
         assert [op.name for op in ops] == ["layer_first", "layer_relu", "layer_second"]
@@ -162,7 +162,7 @@ def test_times_lie_within_their_iteration(load: Loader, tmp_path: Path) -> None:
 
 def test_a_modules_operators_have_its_path_as_scope(load: Loader, tmp_path: Path) -> None:
     engine = load(torch_command(pickled(tmp_path)))
-    traced = engine.trace(1)
+    traced = engine.trace(1, 1)
     assert [(op.scope, op.name) for op in traced.ops] == [
         ("0", "0/aten::linear"),
         ("1", "1/aten::relu"),
@@ -173,7 +173,7 @@ def test_a_modules_operators_have_its_path_as_scope(load: Loader, tmp_path: Path
 
 
 def test_operators_of_one_name_are_numbered(load: Loader, tmp_path: Path) -> None:
-    traced = load(torch_command(scripted(tmp_path))).trace(2)
+    traced = load(torch_command(scripted(tmp_path))).trace(2, 1)
     first = ["aten::linear", "aten::relu", "aten::linear #2"]
     assert [op.name for op in traced.ops] == first * 2
 
