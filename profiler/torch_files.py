@@ -83,7 +83,7 @@ def load_pickled_module(path: Path) -> torch.nn.Module:
 
 def _torch_nn_part(module: str, name: str) -> Callable[..., Any]:
     """Only a Module class that torch.nn itself defines passes, and an activation function."""
-    found = getattr(importlib.import_module(module), name, None)
+    found: object = getattr(importlib.import_module(module), name, None)
     if callable(found) and (module, name) in pickle_safety.MODULE_FUNCTIONS:
         return found
     if (

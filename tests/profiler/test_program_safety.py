@@ -136,7 +136,7 @@ def test_an_enum_that_names_a_module_to_import_is_refused(
 def test_a_second_program_that_differs_in_case_is_read(
     honest: Path, tmp_path: Path, marker: Path
 ) -> None:
-    path = shutil.copy(honest, tmp_path / "two.pt2")
+    path = Path(shutil.copy(honest, tmp_path / "two.pt2"))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("program/Models/other", json.dumps({"guards_code": ["exec('x')"]}))
     refused(path, marker)
@@ -145,7 +145,7 @@ def test_a_second_program_that_differs_in_case_is_read(
 def test_a_constant_that_torch_would_unpickle_is_refused(
     honest: Path, tmp_path: Path, marker: Path
 ) -> None:
-    path = shutil.copy(honest, tmp_path / "opaque.pt2")
+    path = Path(shutil.copy(honest, tmp_path / "opaque.pt2"))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("program/data/constants/opaque_obj_0", b"cos\nsystem\n.")
     assert "constant" in refused(path, marker).message
