@@ -71,7 +71,7 @@ def test_it_says_what_was_found(sample: Page) -> None:
         "shapes differ",
         "float32",
         "a test",
-        "moving-block bootstrap",
+        "distribution-free (sign test)",
         "conv",
         "66.7%",
     ):
