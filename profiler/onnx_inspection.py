@@ -12,6 +12,7 @@ import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from profiler.errors import ModelFileError
+from profiler.onnx_trial import sizes_that_run
 from profiler.proposals import made_up_symbol, propose_input
 from profiler.types import InputSpec, ModelInfo, ModelSource, TensorSpec
 
@@ -34,24 +35,61 @@ def inspect(source: ModelSource) -> ModelInfo:
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     values = [value for value in graph.input if value.name not in weights]
-    op_counts = Counter(_op_name(node) for node in graph.node)
+    tensors = list(weight_tensors(graph))
+    nodes = [node for part in graphs(graph) for node in part.node]
+    op_counts = Counter(_op_name(node) for node in nodes)
     missing = _missing_ops(model)
+    weights_bytes = sum(_size_bytes(tensor) for tensor in tensors)
+    proposed = tuple(_input_spec(value, graph) for value in values)
+    inputs, note = sizes_that_run(Path(source.path), proposed, weights_bytes)
     return ModelInfo(
         source=msgspec.structs.replace(source, opset=_opset(model)),
-        inputs=tuple(_input_spec(value, graph) for value in values),
+        inputs=inputs,
         outputs=tuple(_tensor_spec(value) for value in graph.output),
-        parameter_count=sum(_count(tensor) for tensor in graph.initializer),
-        weights_bytes=sum(_size_bytes(tensor) for tensor in graph.initializer),
-        node_count=len(graph.node),
+        parameter_count=sum(_count(tensor) for tensor in tensors),
+        weights_bytes=weights_bytes,
+        node_count=len(nodes),
         op_counts=dict(op_counts.most_common()),
         missing_torch_ops=missing,
+        notes=(note,) if note else (),
     )
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph, and those in its nodes: branches and loop bodies."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from graphs(attribute.g)
+
+
+def all_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Initializers and the tensors of Constant nodes."""
+    for part in graphs(graph):
+        yield from part.initializer
+        yield from _constants(part)
+
+
+def weight_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Initializers, and constants that are more than sizes and axes."""
+    sizes = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+    for part in graphs(graph):
+        yield from part.initializer
+        yield from (t for t in _constants(part) if t.data_type not in sizes and _count(t) > 1)
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
 
 
 def check_external_data(model: onnx.ModelProto, path: Path) -> None:
     """Every external weights file must lie in the model's folder, and be long enough."""
     folder = path.parent.resolve()
-    for tensor in model.graph.initializer:
+    for tensor in all_tensors(model.graph):
         if not uses_external_data(tensor):
             continue
         info = ExternalDataInfo(tensor)
@@ -110,7 +148,10 @@ def _input_spec(value: onnx.ValueInfoProto, graph: onnx.GraphProto) -> InputSpec
             f"Input {value.name} is no tensor but a {kind}.", "Only tensor inputs can be filled."
         )
     spec = _tensor_spec(value)
-    return propose_input(spec.name, spec.dtype, spec.shape, _vocabulary(value.name, graph))
+    proposed = propose_input(spec.name, spec.dtype, spec.shape, _vocabulary(value.name, graph))
+    # Without a shape in the file any may be tried.
+    has_shape = value.type.tensor_type.HasField("shape")
+    return proposed if has_shape else msgspec.structs.replace(proposed, guessed=True)
 
 
 def _tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:

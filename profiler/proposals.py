@@ -19,6 +19,11 @@ MASK_NAMES = ("mask",)
 ZERO_NAMES = ("token_type", "segment")
 INDEX_NAMES = ("position",)
 TOKEN_NAMES = ("ids", "tokens", "labels")
+# Only its model's own rates make sense; this one is the most common for speech.
+RATE_NAMES = ("sr", "sample_rate", "sampling_rate")
+RATE = 16_000
+# What a recurrent network passes on: [layers, batch, width], the batch often without a name.
+STATE_NAMES = ("state", "hidden", "cell")
 UNKNOWN_VOCABULARY = 100
 
 
@@ -41,15 +46,16 @@ def propose_input(
         else:
             made_up = made_up_symbol(name, position)
             symbol = dim if isinstance(dim, str) and dim else made_up
-            shape.append(_size("" if symbol == made_up else symbol, position, dims))
+            shape.append(_size(name, "" if symbol == made_up else symbol, position, dims))
             symbols.append(symbol)
-    fill, high = _fill(name.lower(), dtype, vocabulary)
+    fill, low, high = _fill(name.lower(), dtype, vocabulary)
     return InputSpec(
         name=name,
         dtype=dtype,
         shape=tuple(shape),
         symbols=tuple(symbols),
         fill=fill,
+        low=float(low),
         high=float(high),
     )
 
@@ -59,12 +65,13 @@ def made_up_symbol(name: str, position: int) -> str:
     return f"{name}_dim{position}"
 
 
-def _size(symbol: str, position: int, dims: Sequence[int | str | None]) -> int:
+def _size(name: str, symbol: str, position: int, dims: Sequence[int | str | None]) -> int:
     lowered = symbol.lower()
     for parts, size in SIZES:
         if any(part in lowered for part in parts):
             return size
-    if position == 0:
+    is_state = len(dims) == 3 and any(part in name.lower() for part in STATE_NAMES)
+    if position == 0 or (is_state and position == 1):
         return BATCH
     # [batch, channels, height, width] with fixed channels looks like an image.
     if len(dims) == 4 and position >= 2 and dims[1] in (1, 3, 4):
@@ -74,15 +81,18 @@ def _size(symbol: str, position: int, dims: Sequence[int | str | None]) -> int:
     return SEQUENCE
 
 
-def _fill(name: str, dtype: str, vocabulary: int | None) -> tuple[Fill, int]:
+def _fill(name: str, dtype: str, vocabulary: int | None) -> tuple[Fill, int, int]:
+    """How to fill, and the bounds."""
     if dtype == "bool" or any(part in name for part in MASK_NAMES):
-        return Fill.ONES, 1
+        return Fill.ONES, 0, 1
     if not dtype.startswith(("int", "uint")):
-        return Fill.NORMAL, 1
+        return Fill.NORMAL, 0, 1
     if any(part in name for part in ZERO_NAMES):
-        return Fill.ZEROS, 1
+        return Fill.ZEROS, 0, 1
     if vocabulary:
-        return Fill.INTEGERS, vocabulary
+        return Fill.INTEGERS, 0, vocabulary
+    if name in RATE_NAMES:
+        return Fill.INTEGERS, RATE, RATE + 1
     if any(part in name for part in (*TOKEN_NAMES, *INDEX_NAMES)):
-        return Fill.INTEGERS, UNKNOWN_VOCABULARY
-    return Fill.ONES, 1
+        return Fill.INTEGERS, 0, UNKNOWN_VOCABULARY
+    return Fill.ONES, 0, 1

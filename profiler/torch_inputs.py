@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,10 @@ def _from_placeholder(node: torch.fx.Node) -> InputSpec:
 
 def _argument_names(module: torch.nn.Module, notes: list[str]) -> list[str]:
     if not isinstance(module, torch.jit.ScriptModule):
-        return ["input"]
+        parameters = inspect.signature(module.forward).parameters.values()
+        return [
+            p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
     forward: Any = module.forward
     arguments = forward.schema.arguments[1:]
     names = []
@@ -109,6 +113,9 @@ def _candidates(module: torch.nn.Module) -> Iterator[Proposal]:
             rows = int(child.weight.shape[0])
             yield ("int64", (1, 128), ("batch", "sequence"), rows)
             yield ("int64", (1, 16), ("batch", "sequence"), rows)
+        elif kind == "MultiheadAttention":
+            width = int(child.out_proj.weight.shape[0])
+            yield ("float32", (1, 128, width), ("batch", "sequence", ""), None)
         elif kind == "Conv2d":
             channels = _attribute(child, "in_channels", int(child.weight.shape[1]))
             for size in IMAGE_SIZES:

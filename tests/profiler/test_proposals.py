@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.proposals import UNKNOWN_VOCABULARY, propose_input
+from profiler.inputs import make_array
+from profiler.proposals import RATE, UNKNOWN_VOCABULARY, propose_input
 from profiler.types import Fill
 
 
@@ -24,6 +25,9 @@ from profiler.types import Fill
         ("x", [-1, 8], (1, 8)),
         ("x", [0, 8], (1, 8)),
         ("rate", [], ()),
+        ("state", [2, None, 128], (2, 1, 128)),
+        ("hidden_states", ["batch", "sequence", 768], (1, 128, 768)),
+        ("tokens", [None, None], (1, 128)),
     ],
 )
 def test_sizes(name: str, dims: list[int | str | None], shape: tuple[int, ...]) -> None:
@@ -31,8 +35,14 @@ def test_sizes(name: str, dims: list[int | str | None], shape: tuple[int, ...]) 
 
 
 def test_symbols_are_kept_and_made_up_where_they_have_no_name() -> None:
-    spec = propose_input("x", "float32", ["batch", 3, None])
-    assert spec.symbols == ("batch", None, "x_dim2")
+    spec = propose_input("image", "float32", [None, 3, "height"])
+    assert spec.symbols == ("image_dim0", None, "height")
+    # A name that was made up, as it comes back in a spec's symbols, tells no more than None.
+    assert propose_input("image", "float32", ["image_dim0", 3, 8, 8]).shape == (1, 3, 8, 8)
+
+
+def test_a_sample_rate_is_one_that_speech_has() -> None:
+    assert make_array(propose_input("sr", "int64", [])).item() == RATE
 
 
 @pytest.mark.parametrize(
@@ -48,7 +58,8 @@ def test_symbols_are_kept_and_made_up_where_they_have_no_name() -> None:
         ("anything", "int32", 7, Fill.INTEGERS, 7),
         ("input_ids", "int64", None, Fill.INTEGERS, UNKNOWN_VOCABULARY),
         ("position_ids", "int64", None, Fill.INTEGERS, UNKNOWN_VOCABULARY),
-        ("sr", "int64", None, Fill.ONES, 1),
+        ("sr", "int64", None, Fill.INTEGERS, RATE + 1),
+        ("steps", "int64", None, Fill.ONES, 1),
         ("pixels", "uint8", None, Fill.ONES, 1),
     ],
 )
