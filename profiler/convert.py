@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from profiler.types import InputSpec, ModelKind, ModelSource
 
 # Part of the cache's key: raise it when the same input would give another file.
 CACHE_VERSION = 1
+ANSI_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 Progress = Callable[[str], None]
 
 
@@ -36,7 +38,7 @@ def convert_to_onnx(
 
     target = out_dir / _key(source, inputs)
     model_path, notes_path = target / "model.onnx", target / "notes.json"
-    if not notes_path.exists():
+    if not (notes_path.exists() and model_path.exists()):
         target.mkdir(parents=True, exist_ok=True)
         notes = _convert(source, inputs, model_path, progress)
         notes_path.write_text(json.dumps(notes), encoding="utf-8")
@@ -68,11 +70,7 @@ def _convert(
     module = load_torch_model(source)
     arrays = make_arrays(inputs)
     tensors = tuple(to_tensor(arrays[spec.name]) for spec in inputs)
-    with torch.inference_mode():
-        expected = [
-            t.float().numpy() if t.dtype is torch.bfloat16 else t.numpy()
-            for t in flatten_outputs(module(*tensors))
-        ]
+    expected = _outputs(module, tensors)
     reasons = []
     for name, export in _ways(source, module, tensors, inputs):
         progress(f"converting with {name}")
@@ -86,11 +84,35 @@ def _convert(
             raise
         except Exception as error:
             # Exporters raise anything; the next way may work, and every reason is told.
-            reasons.append(f"{name}: {first_line(error)}")
+            reasons.append(f"{name}: {_reason(error)}")
     raise ConversionError(
         "The model could not be converted to ONNX. " + " | ".join(reasons),
         "The PyTorch lane still runs. Operators named above may need a newer exporter.",
     )
+
+
+def _outputs(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> list[Any]:
+    """Arrays that PyTorch gives. Raises ConversionError where the model doesn't take the inputs."""
+    try:
+        with torch.inference_mode():
+            return [
+                t.float().numpy() if t.dtype is torch.bfloat16 else t.numpy()
+                for t in flatten_outputs(module(*tensors))
+            ]
+    except Exception as error:
+        # A model raises anything.
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in tensors)
+        raise ConversionError(
+            f"The model fails in PyTorch on inputs of shape {shapes}: {_reason(error)}",
+            "Give the inputs shapes and dtypes that the model takes.",
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The exporter's wrapper errors say little: the first line of what is at the bottom."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return ANSI_COLOURS.sub("", first_line(error))
 
 
 def _ways(
