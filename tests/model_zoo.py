@@ -89,14 +89,20 @@ def state_dict(folder: Path) -> Path:
 def torchscript(folder: Path, *, traced: bool = False) -> Path:
     """Scripted, or traced."""
     path = folder / ("traced.pt" if traced else "scripted.pt")
-    model = network()
-    example = torch.zeros(1, 3, 32, 32)
-    make: Any = torch.jit.trace if traced else torch.jit.script
+    save_script(network(), path, torch.zeros(1, 3, 32, 32) if traced else None)
+    return path
+
+
+def save_script(module: torch.nn.Module, path: Path, example: torch.Tensor | None = None) -> None:
+    """Write a module as TorchScript; traced where there is an example."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        made = make(model, example) if traced else make(model)
-    made.save(str(path))
-    return path
+        made: Any = torch.jit.script(module) if example is None else _trace(module, example)
+        made.save(str(path))
+
+
+def _trace(module: torch.nn.Module, example: torch.Tensor) -> Any:
+    return torch.jit.trace(module, example)  # type: ignore[no-untyped-call]
 
 
 def exported_program(folder: Path) -> Path:
