@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
+    QFileDialog,
     QFormLayout,
+    QLabel,
     QLineEdit,
     QVBoxLayout,
     QWidget,
 )
 
+from gui.background import Task
 from profiler.compare import ENGINE_NAMES
-from profiler.lanes import FLAG, INTEGER, OPTIONS, parse_lane
-from profiler.types import EngineKind, EngineSpec
+from profiler.errors import ProfilerError
+from profiler.lanes import COMMON, FLAG, INTEGER, OPTIONS, Option, lane_spec, takes
+from profiler.types import EngineKind, EngineSpec, ModelKind
 
 DEFAULT = "default"
+MODEL_FILTER = "Models (*.onnx *.pt *.pth *.jit *.pt2);;All files (*)"
 
 
 class LaneDialog(QDialog):
-    """Ask for one lane. `spec()` after it was accepted."""
+    """Ask for one lane; `kind` is the model's. `spec` holds it after it was accepted."""
 
-    def __init__(self, spec: EngineSpec | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, kind: ModelKind, spec: EngineSpec | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self.spec = spec
+        self._kind = kind
+        self._task: Task | None = None
         self.setWindowTitle("Lane")
-        self.setMinimumWidth(420)
+        self.setMinimumWidth(460)
         self.engine = QComboBox(self)
-        for kind in EngineKind:
-            self.engine.addItem(ENGINE_NAMES[kind], kind)
         self.label = QLineEdit(self)
         self.label.setPlaceholderText("named after the engine")
+        self.label.setAccessibleName("Name")
+        self.fields: dict[str, QComboBox | QLineEdit] = {}
         self._form = QFormLayout()
         self._form.addRow("Engine", self.engine)
         self._form.addRow("Name", self.label)
-        self._fields: dict[str, QComboBox | QLineEdit] = {}
+        self.problem = QLabel(self)
+        self.problem.setProperty("role", "problem")
+        self.problem.setWordWrap(True)
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.problem.hide()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
@@ -42,47 +59,107 @@ class LaneDialog(QDialog):
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
+        layout.addWidget(self.problem)
         layout.addWidget(buttons)
+        self._fill(spec)
+        self.engine.currentIndexChanged.connect(lambda: self._build_options(None))
+
+    def _fill(self, spec: EngineSpec | None) -> None:
+        kind = spec.model.kind if spec and spec.model else self._kind
+        for engine in EngineKind:
+            if takes(engine, kind) or (spec and spec.engine is engine):
+                self.engine.addItem(ENGINE_NAMES[engine], engine)
         if spec is not None:
             self.engine.setCurrentIndex(self.engine.findData(spec.engine))
             self.label.setText("" if spec.label == spec.engine.value else spec.label)
         self._build_options(spec)
-        self.engine.currentIndexChanged.connect(lambda: self._build_options(None))
-
-    def spec(self) -> EngineSpec:
-        """The lane as filled in. Raises PlanError for a value that an option can't take."""
-        kind: EngineKind = self.engine.currentData()
-        parts = [f"{self.label.text().strip()}={kind.value}"]
-        for name, field in self._fields.items():
-            text = field.currentText() if isinstance(field, QComboBox) else field.text().strip()
-            if text not in ("", DEFAULT):
-                parts.append(f"{name}={text}")
-        return parse_lane(",".join(parts))
 
     def _build_options(self, spec: EngineSpec | None) -> None:
-        for field in self._fields.values():
+        for field in self.fields.values():
             self._form.removeRow(field)
-        self._fields.clear()
-        kind: EngineKind = self.engine.currentData()
-        for name, allowed in OPTIONS[kind].items():
-            field = self._field(allowed)
-            value = spec.options.get(name) if spec else None
-            if value is not None:
-                text = str(value).lower() if isinstance(value, bool) else str(value)
-                if isinstance(field, QComboBox):
-                    field.setCurrentText(text)
-                else:
-                    field.setText(text)
-            self._fields[name] = field
+        self.fields.clear()
+        engine: EngineKind = self.engine.currentData()
+        given = _texts(spec) if spec else {}
+        for name, option in (OPTIONS[engine] | COMMON).items():
+            field = self._field(name, option)
+            field.setToolTip(option.help)
+            if name in given and isinstance(field, QComboBox):
+                field.setCurrentText(given[name])
+            elif name in given and isinstance(field, QLineEdit):
+                field.setText(given[name])
+            self.fields[name] = field
             self._form.addRow(name.replace("_", " ").capitalize(), field)
         self.adjustSize()
 
-    def _field(self, allowed: str | tuple[str, ...]) -> QComboBox | QLineEdit:
-        if isinstance(allowed, tuple) or allowed == FLAG:
+    def _field(self, name: str, option: Option) -> QComboBox | QLineEdit:
+        if option.choices or option.takes == FLAG:
             box = QComboBox(self)
             box.addItem(DEFAULT)
-            box.addItems(list(allowed) if isinstance(allowed, tuple) else ["true", "false"])
+            box.addItems(list(option.choices or ("true", "false")))
             return box
         line = QLineEdit(self)
-        line.setPlaceholderText(DEFAULT if allowed == INTEGER else f"{DEFAULT}; {allowed}")
+        example = "" if option.takes == INTEGER else f"; such as {option.example}"
+        line.setPlaceholderText(f"{DEFAULT}{example}")
+        if name == "model":
+            line.setPlaceholderText("the model that is open")
+            choose = line.addAction(
+                self.style().standardIcon(self.style().StandardPixmap.SP_DirOpenIcon),
+                QLineEdit.ActionPosition.TrailingPosition,
+            )
+            choose.setToolTip("Choose a file")
+            choose.triggered.connect(lambda: self._choose_file(line))
         return line
+
+    def _choose_file(self, line: QLineEdit) -> None:
+        start = str(Path(line.text()).parent) if line.text() else ""
+        path, _ = QFileDialog.getOpenFileName(self, "Model of this lane", start, MODEL_FILTER)
+        if path:
+            line.setText(path)
+
+    def _chosen(self) -> dict[str, str]:
+        texts = {
+            name: field.currentText() if isinstance(field, QComboBox) else field.text().strip()
+            for name, field in self.fields.items()
+        }
+        return {name: text for name, text in texts.items() if text not in ("", DEFAULT)}
+
+    def _on_made(self, spec: EngineSpec) -> None:
+        self.spec = spec
+        super().accept()
+
+    def _on_refused(self, error: ProfilerError) -> None:
+        """What is wrong is said in the form, which stays open."""
+        self.problem.setText(str(error))
+        self.problem.show()
+        self.setEnabled(True)
+
+    # Qt overrides
+
+    def accept(self) -> None:
+        engine: EngineKind = self.engine.currentData()
+        label, chosen = self.label.text().strip(), self._chosen()
+        # A lane's own model file is read whole, for its hash.
+        self._task = Task(lambda *_: lane_spec(label, engine, chosen), self)
+        self._task.done.connect(self._on_made)
+        self._task.failed.connect(self._on_refused)
+        self.setEnabled(False)
+        self._task.start()
+
+    def done(self, result: int) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task.wait()
+        super().done(result)
+
+
+def _texts(spec: EngineSpec) -> dict[str, str]:
+    """A lane's options as a person writes them."""
+    values = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in spec.options.items()
+    }
+    if spec.device != "cpu":
+        values["device"] = spec.device
+    if spec.model is not None:
+        values["model"] = spec.model.path
+    return values

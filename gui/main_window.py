@@ -92,8 +92,7 @@ class MainWindow(QMainWindow):
 
     def profile(self) -> None:
         """Measure what is set up."""
-        info = self.draft.info
-        if info is None or self.runs.running:
+        if self.draft.info is None or self.runs.running:
             return
         try:
             plan = self.draft.plan()
@@ -101,7 +100,7 @@ class MainWindow(QMainWindow):
             self.messages.show_error(error)
             return
         self.messages.clear()
-        self.opener.check(info.source, lambda: self.runs.start(plan))
+        self.opener.check(plan, lambda: self.runs.start(plan))
 
     def stop(self) -> None:
         """End the run, or give up opening a file."""

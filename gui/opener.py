@@ -9,11 +9,11 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.background import Task
 from profiler import model_file
-from profiler.errors import ProfilerError
-from profiler.jobs import inspect_model, onnx_form
+from profiler.jobs import capabilities, inspect_model, onnx_form
+from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
-from profiler.types import InputSpec, ModelInfo, ModelKind, ModelSource
+from profiler.types import InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
 
 # Netron draws these files themselves; of the others the ONNX form is shown.
 DRAWN_AS_THEY_ARE = (ModelKind.ONNX, ModelKind.TORCHSCRIPT)
@@ -56,16 +56,14 @@ class Opener(QObject):
                 self._on_model,
             )
 
-    def check(self, source: ModelSource, then: Callable[[], None]) -> None:
-        """Call `then` if the file still is what it was; else `failed` says what happened."""
+    def check(self, plan: RunPlan, then: Callable[[], None]) -> None:
+        """Call `then` if the plan can still be run; else `failed` says why not."""
 
-        def work(*_: object) -> None:
-            now = model_file.identify(Path(source.path))
-            if now.sha256 != source.sha256:
-                raise ProfilerError(
-                    f"{Path(source.path).name} has changed since it was opened.",
-                    "Open it again (Ctrl+O, or from the recent files).",
-                )
+        def work(cancelled: Callable[[], bool], _: object) -> None:
+            for source in (plan.model, *(spec.model for spec in plan.engines if spec.model)):
+                model_file.check_unchanged(source)
+            if needs_capabilities(plan):
+                check_capabilities(plan, capabilities(cancelled=cancelled))
 
         self._start("Checking the model file…", work, lambda _: then())
 

@@ -6,8 +6,9 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from profiler.inputs import replace
+from profiler.lanes import takes
 from profiler.plan import default_engines, default_plan
-from profiler.types import EngineSpec, InputSpec, ModelInfo, RunPlan
+from profiler.types import EngineSpec, InputSpec, ModelInfo, ModelKind, RunPlan
 
 
 class PlanDraft(QObject):
@@ -25,7 +26,14 @@ class PlanDraft(QObject):
         self.target_width = 0.02
 
     def set_model(self, info: ModelInfo) -> None:
-        """Another model: its own inputs; lanes and limits stay as they are."""
+        """Another model: its own inputs; limits stay, and lanes as far as they can run it."""
+        before = self.info.source.kind if self.info else ModelKind.ONNX
+        kind = info.source.kind
+        unchanged = self.engines == default_engines(before)
+        if unchanged or not all(
+            takes(e.engine, (e.model or info.source).kind) for e in self.engines
+        ):
+            self.engines, self.baseline = default_engines(kind), ""
         self.info = info
         self.inputs = info.inputs
         self.changed.emit()
@@ -72,7 +80,7 @@ class PlanDraft(QObject):
 
     def reset_engines(self) -> None:
         """Back to one lane an engine."""
-        self.engines = default_engines()
+        self.engines = default_engines(self.info.source.kind if self.info else ModelKind.ONNX)
         self.baseline = ""
         self.changed.emit()
 

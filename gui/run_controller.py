@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -10,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from profiler.placement import kept_off
 from profiler.session import Session
 from profiler.session_file import SUFFIX
 from profiler.types import RunPlan
@@ -27,6 +29,7 @@ class RunController(QObject):
         super().__init__(parent)
         self._model = model
         self._thread: RunThread | None = None
+        self._placed = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(PULL_INTERVAL_MS)
         self._timer.timeout.connect(self._pull)
@@ -51,6 +54,8 @@ class RunController(QObject):
         self._thread.finished.connect(self._on_finished)
         self._thread.start()
         self._timer.start()
+        # The run's own thread keeps itself off the lanes' CPUs; this is for the UI thread.
+        self._placed.enter_context(kept_off(plan.lane_cpus))
         self.started.emit()
 
     def stop(self) -> None:
@@ -67,6 +72,7 @@ class RunController(QObject):
         if thread is None:
             return
         self._timer.stop()
+        self._placed.close()
         self._pull()
         self._model.refresh_verdict(now=True)
         self._thread = None

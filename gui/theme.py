@@ -118,6 +118,7 @@ def style_sheet() -> str:
     QStatusBar::item {{ border: 0; }}
     QLabel[role="caption"] {{ color: {soft}; }}
     QLabel[role="heading"] {{ font-weight: 600; }}
+    QLabel[role="problem"] {{ color: {BAD}; }}
     QLabel[role="figure"] {{ font-size: 17px; font-weight: 600; }}
     QFrame[role="card"] {{ background: {ground}; border: 1px solid {border}; border-radius: 6px; }}
     QTabWidget::pane {{ border: 0; border-top: 1px solid {border}; }}

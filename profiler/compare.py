@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 
 import numpy as np
@@ -14,7 +15,13 @@ SAME_WITHIN = 0.02
 # Fewer paired rounds than this never make a verdict.
 MIN_ROUNDS = 10
 
-ENGINE_NAMES = {EngineKind.ORT: "ONNX Runtime", EngineKind.TORCH_EAGER: "PyTorch eager"}
+ENGINE_NAMES = {
+    EngineKind.ORT: "ONNX Runtime",
+    EngineKind.TORCH_EAGER: "PyTorch eager",
+    EngineKind.TORCH_SCRIPT: "TorchScript",
+    EngineKind.TORCH_COMPILE: "torch.compile",
+    EngineKind.TORCH_EXPORT: "torch.export",
+}
 
 
 def compare_rounds(
@@ -41,6 +48,7 @@ def compare_rounds(
         high=high,
         verdict=judge(low, high, int(ratios.size)),
         rounds=int(ratios.size),
+        set_aside=len(set_aside),
     )
 
 
@@ -90,7 +98,7 @@ def comparison_sentence(comparison: Comparison, baseline_name: str, candidate_na
                 f"ratio {ratio:.3f} [{low:.3f}–{high:.3f}]"
             )
         case Verdict.UNRESOLVED:
-            if comparison.rounds < MIN_ROUNDS:
+            if comparison.rounds < MIN_ROUNDS or not math.isfinite(high):
                 return (
                     f"Unresolved: only {comparison.rounds} paired rounds of {candidate_name} "
                     f"and {baseline_name}"

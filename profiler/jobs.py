@@ -16,8 +16,16 @@ import platformdirs
 
 from profiler import model_file
 from profiler.child import exit_reason, settle_in, start
-from profiler.errors import CancelledError, ConversionError, ModelFileError, ProfilerError, rebuild
+from profiler.errors import (
+    CancelledError,
+    ConversionError,
+    EngineError,
+    ModelFileError,
+    ProfilerError,
+    rebuild,
+)
 from profiler.types import (
+    Capabilities,
     Converted,
     ConvertJob,
     Failed,
@@ -25,12 +33,14 @@ from profiler.types import (
     Inspected,
     InspectJob,
     JobProgress,
+    LookAround,
+    LookedAround,
     ModelInfo,
     ModelSource,
 )
 
-AnyJob = InspectJob | ConvertJob
-AnyAnswer = JobProgress | Inspected | Converted | Failed
+AnyJob = InspectJob | ConvertJob | LookAround
+AnyAnswer = JobProgress | Inspected | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
 CONVERT_TIMEOUT_S = 1800.0
@@ -66,6 +76,17 @@ def onnx_form(
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
     return answer.model, answer.notes
+
+
+def capabilities(*, cancelled: Callable[[], bool] | None = None) -> Capabilities:
+    """What the engines can use on this machine. Blocks for a few seconds; call off the UI thread.
+
+    Raises EngineError, CancelledError.
+    """
+    answer = _run(LookAround(), INSPECT_TIMEOUT_S, EngineError, None, cancelled)
+    if not isinstance(answer, LookedAround):
+        raise EngineError("What the engines can use could not be found out.")
+    return answer.capabilities
 
 
 def cache_dir() -> Path:
@@ -161,6 +182,10 @@ def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
 
 
 def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
+    if isinstance(job, LookAround):
+        from profiler.engines.capabilities import look_around
+
+        return LookedAround(capabilities=look_around())
     if isinstance(job, InspectJob):
         from profiler.inspection import inspect
 

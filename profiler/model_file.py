@@ -80,6 +80,15 @@ def identify(path: Path) -> ModelSource:
     )
 
 
+def check_unchanged(source: ModelSource) -> None:
+    """Raises ModelFileError when the file is gone or no longer what it was."""
+    path = Path(source.path)
+    if identify(path).sha256 != source.sha256:
+        raise ModelFileError(
+            f"{path.name} has changed since it was opened.", "Open it again (Ctrl+O)."
+        )
+
+
 def _check_name(path: Path) -> None:
     """Paths go to children and into session files as UTF-8; on Linux they may be any bytes."""
     try:

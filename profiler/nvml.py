@@ -99,14 +99,34 @@ class Nvml:
             throttle_reasons=tuple(
                 words for bit, words in THROTTLE_REASONS.items() if reasons & bit
             ),
+            process_memory_bytes={
+                int(process.pid): int(process.usedGpuMemory or 0)
+                for process in _field(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+            },
         )
+
+    def settings(self) -> dict[str, str]:
+        """Driver, and what steers each GPU's speed: power limit, ECC, the highest clock."""
+        found = {"driver": self.driver}
+        for index, (name, handle) in self._handles.items():
+            limit = _field(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+            ecc = _field(pynvml.nvmlDeviceGetEccMode, handle)
+            clock = _field(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM)
+            parts = [
+                name,
+                "" if limit is None else f"power limit {limit / 1000:.0f} W",
+                "" if ecc is None else f"ECC {'on' if ecc[0] else 'off'}",
+                "" if clock is None else f"SM clock up to {clock} MHz",
+            ]
+            found[f"gpu {index}"] = ", ".join(part for part in parts if part)
+        return found
 
 
 def _field(read: Callable[..., Any], *arguments: Any) -> Any:
-    """The value, or None where NVML has none for this GPU."""
+    """The value, or None where NVML has none for this GPU, or an older driver lacks the call."""
     try:
         return read(*arguments)
-    except pynvml.NVMLError:
+    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError):
         return None
 
 

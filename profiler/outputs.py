@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.types import OutputDifference
+from profiler.types import OutputDifference, Tolerance
 
 # |candidate - baseline| <= atol * scale + rtol * |baseline|, where scale is the baseline's root
 # mean square (at least 1e-6), so that a bound holds for outputs of any magnitude.
@@ -31,8 +31,12 @@ def load_outputs(path: Path) -> list[Array]:
         return [archive[f"arr_{i}"] for i in range(len(archive.files))]
 
 
-def tolerance(baseline: Array, candidate: Array) -> tuple[float, float]:
-    """(rtol, atol) by the less precise of the two dtypes."""
+def tolerance(
+    baseline: Array, candidate: Array, chosen: Tolerance | None = None
+) -> tuple[float, float]:
+    """(rtol, atol): as chosen, else by the less precise of the two dtypes."""
+    if chosen is not None:
+        return chosen.rtol, chosen.atol
     names = {baseline.dtype.name, candidate.dtype.name}
     for name, bounds in TOLERANCES.items():
         if name in names:
@@ -41,7 +45,10 @@ def tolerance(baseline: Array, candidate: Array) -> tuple[float, float]:
 
 
 def compare_outputs(
-    names: Sequence[str], baseline: Sequence[Array], candidate: Sequence[Array]
+    names: Sequence[str],
+    baseline: Sequence[Array],
+    candidate: Sequence[Array],
+    chosen: Tolerance | None = None,
 ) -> tuple[OutputDifference, ...]:
     """Differences per output, matched by position. A missing output counts as a difference."""
     found = []
@@ -53,7 +60,8 @@ def compare_outputs(
             shapes = f"{list(baseline[index].shape)} and {list(candidate[index].shape)}"
             found.append(_unlike(name, f"shapes differ: {shapes}"))
         else:
-            found.append(_difference(name, baseline[index], candidate[index]))
+            bounds = tolerance(baseline[index], candidate[index], chosen)
+            found.append(_difference(name, baseline[index], candidate[index], bounds))
     return tuple(found)
 
 
@@ -71,7 +79,9 @@ def _unlike(name: str, note: str) -> OutputDifference:
     )
 
 
-def _difference(name: str, baseline: Array, candidate: Array) -> OutputDifference:
+def _difference(
+    name: str, baseline: Array, candidate: Array, bounds: tuple[float, float]
+) -> OutputDifference:
     expected, actual = (a.astype(np.float64).ravel() for a in (baseline, candidate))
     finite = np.isfinite(expected) & np.isfinite(actual)
     # Where both are NaN, or the same infinity, the lanes agree.
@@ -79,7 +89,7 @@ def _difference(name: str, baseline: Array, candidate: Array) -> OutputDifferenc
     gap = np.abs(actual[finite] - expected[finite])
     size = np.abs(expected[finite])
     rms = float(np.sqrt(np.mean(size**2))) if size.size else 0.0
-    rtol, atol = tolerance(baseline, candidate)
+    rtol, atol = bounds
     close = gap <= atol * max(rms, 1e-6) + rtol * size
     return OutputDifference(
         name=name,

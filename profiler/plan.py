@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from profiler.errors import PlanError
+from profiler.lanes import OPTIONS, takes
+from profiler.noise import noise_rule
+from profiler.placement import lane_cpus, usable_cores
 from profiler.types import (
+    Capabilities,
     EngineKind,
     EngineSpec,
     InputSpec,
     ModelInfo,
+    ModelKind,
     RunPlan,
     StoppingRule,
+    Tolerance,
 )
 
 # PyTorch is what a person usually comes from, so that "speedup" reads as what a switch gains.
-BASELINE_PREFERENCE = (EngineKind.TORCH_EAGER, EngineKind.ORT)
+BASELINE_PREFERENCE = (
+    EngineKind.TORCH_EAGER,
+    EngineKind.TORCH_EXPORT,
+    EngineKind.TORCH_SCRIPT,
+    EngineKind.TORCH_COMPILE,
+    EngineKind.ORT,
+)
+# How PyTorch runs a file as it is; all other kinds eagerly.
+PLAIN_ENGINE = {
+    ModelKind.TORCHSCRIPT: EngineKind.TORCH_SCRIPT,
+    ModelKind.TORCH_EXPORT: EngineKind.TORCH_EXPORT,
+}
 
 
-def default_engines() -> tuple[EngineSpec, ...]:
-    """ONNX Runtime and PyTorch eager, on the CPU."""
-    return (
-        EngineSpec(label=EngineKind.ORT.value, engine=EngineKind.ORT),
-        EngineSpec(label=EngineKind.TORCH_EAGER.value, engine=EngineKind.TORCH_EAGER),
-    )
+def default_engines(kind: ModelKind = ModelKind.ONNX) -> tuple[EngineSpec, ...]:
+    """ONNX Runtime, and PyTorch as it runs that kind of file, on the CPU."""
+    plain = PLAIN_ENGINE.get(kind, EngineKind.TORCH_EAGER)
+    return tuple(EngineSpec(label=e.value, engine=e) for e in (EngineKind.ORT, plain))
 
 
 def default_plan(
@@ -35,12 +51,15 @@ def default_plan(
     time_limit_s: float | None = None,
     target_width: float | None = None,
     seed: int = 0,
+    tolerance: Tolerance | None = None,
+    pin: bool = True,
 ) -> RunPlan:
     """A plan for the model, with defaults where nothing is given. Raises PlanError.
 
-    `target_width` is the width of the speedup's interval over the speedup at which to stop.
+    `target_width` is the width of the speedup's interval over the speedup at which to stop. `pin`:
+    keep lanes off one core where there are enough.
     """
-    lanes = tuple(engines) if engines else default_engines()
+    lanes = tuple(engines) if engines else default_engines(info.source.kind)
     default = StoppingRule()
     plan = RunPlan(
         model=info.source,
@@ -52,6 +71,9 @@ def default_plan(
             time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
         ),
         seed=seed,
+        noise=noise_rule(os.cpu_count() or 1),
+        lane_cpus=lane_cpus(usable_cores()) if pin else (),
+        tolerance=tolerance,
     )
     check_plan(plan)
     return plan
@@ -59,6 +81,8 @@ def default_plan(
 
 def check_plan(plan: RunPlan) -> None:
     """Refuse what can't work before any process starts. Raises PlanError."""
+    for spec in plan.engines:
+        _check_lane(spec, (spec.model or plan.model).kind)
     labels = [spec.label for spec in plan.engines]
     if not labels:
         raise PlanError("The plan has no lane.", "Choose at least one engine.")
@@ -75,6 +99,52 @@ def check_plan(plan: RunPlan) -> None:
             "The time limit and the target width must be positive.",
             "For example a limit of 60 s and a target of 2 %.",
         )
+
+
+def _check_lane(spec: EngineSpec, kind: ModelKind) -> None:
+    if not takes(spec.engine, kind):
+        possible = ", ".join(engine for engine in EngineKind if takes(engine, kind))
+        raise PlanError(
+            f"Lane {spec.label!r}: {spec.engine.value} can't run a file of kind {kind.value}.",
+            f"For this file there are: {possible}.",
+        )
+    for key, value in spec.options.items():
+        option = OPTIONS[spec.engine].get(key)
+        if option is None:
+            raise PlanError(
+                f"Lane {spec.label!r}: {spec.engine.value} has no option {key!r}.",
+                f"It has: {', '.join(OPTIONS[spec.engine])}.",
+            )
+        option.parsed(key, str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def needs_capabilities(plan: RunPlan) -> bool:
+    """Whether a lane asks for something that not every machine has."""
+    return any(
+        spec.device != "cpu" or "execution_provider" in spec.options for spec in plan.engines
+    )
+
+
+def check_capabilities(plan: RunPlan, here: Capabilities) -> None:
+    """Refuse providers and devices that this machine doesn't have. Raises PlanError."""
+    for spec in plan.engines:
+        provider = spec.options.get("execution_provider")
+        if provider is not None and provider not in here.execution_providers:
+            raise PlanError(
+                f"Lane {spec.label!r}: ONNX Runtime has no {provider} here.",
+                f"It has: {', '.join(here.execution_providers)}.",
+            )
+        if spec.device == "cpu":
+            continue
+        index = int(spec.device.partition(":")[2] or 0)
+        cuda = "CUDAExecutionProvider" in here.execution_providers
+        if index >= here.cuda_devices or (spec.engine is EngineKind.ORT and not cuda):
+            devices = ["cpu", *(f"cuda:{number}" for number in range(here.cuda_devices))]
+            raise PlanError(
+                f"Lane {spec.label!r}: there is no {spec.device} for {spec.engine.value} here.",
+                f"There is: {', '.join(devices)}; "
+                f"execution providers: {', '.join(here.execution_providers)}.",
+            )
 
 
 def default_baseline(engines: Sequence[EngineSpec]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +22,8 @@ def record(plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]) -> Itera
     check_plan(plan)
     samples: queue.SimpleQueue[TelemetrySample] = queue.SimpleQueue()
     with SessionWriter(path) as writer, Telemetry(samples.put):
-        for event in supervisor.run(plan, cancelled=cancelled):
-            for sample in _drained(samples):
-                writer.append(sample)
-                yield sample
+        telemetry = functools.partial(_drained, samples)
+        for event in supervisor.run(plan, cancelled=cancelled, telemetry=telemetry):
             writer.append(event)
             yield event
 

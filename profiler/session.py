@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
+from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
 from profiler.operators import OperatorTotals
 from profiler.stats import latency_stats, round_medians
 from profiler.types import (
@@ -14,6 +15,7 @@ from profiler.types import (
     EngineReady,
     EngineSpec,
     Event,
+    ForeignProcesses,
     LatencyStats,
     LogLine,
     ModelConverted,
@@ -22,6 +24,7 @@ from profiler.types import (
     OutputsCompared,
     Progress,
     Round,
+    RoundKind,
     RunFinished,
     RunPlan,
     RunStarted,
@@ -44,9 +47,12 @@ class Session:
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
     outputs: list[OutputsCompared] = field(default_factory=list)
     telemetry: list[TelemetrySample] = field(default_factory=list)
+    foreign: list[ForeignProcesses] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     failures: dict[str, EngineFailed] = field(default_factory=dict)
     finished: RunFinished | None = None
+    # Timed rounds that were disturbed, by index, and why.
+    disturbed: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
     # Of the timed rounds, by label and round index: kept, since each look at a run needs them all.
     medians: dict[str, dict[int, float]] = field(
         default_factory=lambda: defaultdict(dict), compare=False, repr=False
@@ -70,8 +76,7 @@ class Session:
             case EngineReady():
                 self.ready[event.label] = event
             case Round():
-                self.rounds[event.label].append(event)
-                self.medians[event.label] |= round_medians([event])
+                self._take_round(event)
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
@@ -79,12 +84,25 @@ class Session:
                 self.outputs.append(event)
             case TelemetrySample():
                 self.telemetry.append(event)
+            case ForeignProcesses():
+                self.foreign.append(event)
             case LogLine():
                 self.logs.append(event)
             case EngineFailed():
                 self.failures[event.label] = event
             case RunFinished():
                 self.finished = event
+
+    def _take_round(self, turn: Round) -> None:
+        self.rounds[turn.label].append(turn)
+        if turn.kind is not RoundKind.TIMED:
+            return
+        self.medians[turn.label] |= round_medians([turn])
+        if self.plan is None:
+            return
+        reason = disturbance(turn, self.conditions(turn), self.plan.noise)
+        if reason:
+            self.disturbed.setdefault(turn.index, reason)
 
     def labels(self) -> list[str]:
         """Lane labels in the plan's order."""
@@ -101,24 +119,71 @@ class Session:
         """The lane as a person reads it, "ONNX Runtime (CPU)"."""
         return lane_name(self.spec(label))
 
+    def timed_rounds(self) -> int:
+        """How many rounds were timed so far, in any lane."""
+        return len({index for medians in self.medians.values() for index in medians})
+
+    def mostly_disturbed(self) -> bool:
+        """Whether the machine was busy with other things for more than half of the run."""
+        return mostly_disturbed(len(self.disturbed), self.timed_rounds())
+
+    def set_aside(self) -> frozenset[int]:
+        """Rounds that take no part in any figure. None where most were disturbed."""
+        return frozenset() if self.mostly_disturbed() else frozenset(self.disturbed)
+
+    def conditions(self, turn: Round) -> Conditions:
+        """Clocks and throttling during a turn."""
+        return conditions(turn, self.spec(turn.label), self.telemetry)
+
     def latency_stats(self, label: str) -> LatencyStats | None:
         """Statistics of the lane's timed rounds; None when it has none."""
-        return latency_stats(label, self.rounds.get(label, ()))
+        return latency_stats(label, self.rounds.get(label, ()), set_aside=self.set_aside())
+
+    def peak_memory_bytes(self, label: str) -> int | None:
+        """Highest resident memory of the lane's process above that of its engine with no model."""
+        ready, turns = self.ready.get(label), self.rounds.get(label)
+        if ready is None or not turns:
+            return None
+        return max(0, max(turn.peak_rss_bytes for turn in turns) - ready.baseline_rss_bytes)
+
+    def device_memory_bytes(self, label: str) -> int | None:
+        """Highest GPU memory of the lane's process; None where NVML doesn't tell."""
+        ready = self.ready.get(label)
+        if ready is None:
+            return None
+        used = [
+            gpu.process_memory_bytes[ready.pid]
+            for sample in self.telemetry
+            for gpu in sample.gpus
+            if ready.pid in gpu.process_memory_bytes
+        ]
+        return max(used, default=None)
 
     def operators(self, label: str) -> list[OperatorRow]:
         """The lane's operators over all traced iterations, longest first."""
         totals = self._totals.get(label)
         return totals.rows(label) if totals else []
 
+    def baseline(self) -> str:
+        """The plan's baseline lane; where that one failed, the first lane that was measured."""
+        if self.plan is None:
+            return ""
+        chosen = self.plan.baseline
+        others = (label for label in self.labels() if self.medians.get(label))
+        return next(others, chosen) if not self.medians.get(chosen) else chosen
+
     def comparisons(self) -> list[Comparison]:
         """Each lane against the baseline lane, where both were measured."""
         if self.plan is None:
             return []
-        baseline = (self.plan.baseline, self.medians[self.plan.baseline])
+        label = self.baseline()
+        baseline = (label, self.medians[label])
+        set_aside = self.set_aside()
         found = [
             compare_rounds(
                 baseline,
                 (label, self.medians[label]),
+                set_aside=set_aside,
                 comparisons=max(1, len(self.plan.engines) - 1),
             )
             for label in self.labels()
@@ -140,6 +205,8 @@ class Session:
             for o in self.outputs
             if not o.agree
         ]
+        if self.mostly_disturbed():
+            sentences.append(self._busy_sentence())
         comparisons = self.comparisons()
         sentences += [
             comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
@@ -150,6 +217,13 @@ class Session:
         if not sentences and self.finished:
             sentences.append("Nothing was measured")
         return ". ".join(sentences) + "." if sentences else ""
+
+    def _busy_sentence(self) -> str:
+        who = busiest(self.foreign)
+        return (
+            f"The machine was busy in {len(self.disturbed)} of {self.timed_rounds()} rounds"
+            f"{f', most with {who}' if who else ''}: these figures hold under that load only"
+        )
 
     def _measured_alone(self) -> list[str]:
         found = [(label, self.latency_stats(label)) for label in self.labels()]

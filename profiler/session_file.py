@@ -19,6 +19,7 @@ from profiler.types import (
     AnyEvent,
     Event,
     GpuSample,
+    LogLine,
     OpTiming,
     OpTimings,
     Progress,
@@ -28,6 +29,8 @@ from profiler.types import (
 
 SUFFIX = ".dualscope"
 FLUSH_INTERVAL_S = 1.0
+# These wait for the next flush; all others, such as a lane that is ready, are written at once.
+FREQUENT = (Round, TelemetrySample, LogLine)
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
 
 
@@ -63,7 +66,8 @@ class SessionWriter:
             return
         self._pending.append((self._seq, event))
         self._seq += 1
-        if time.monotonic() - self._flushed_at_s >= FLUSH_INTERVAL_S:
+        late = time.monotonic() - self._flushed_at_s >= FLUSH_INTERVAL_S
+        if late or not isinstance(event, FREQUENT):
             self.flush()
 
     def flush(self) -> None:
@@ -114,6 +118,9 @@ class SessionWriter:
                     event.foreign_cpu_share,
                     event.peak_rss_bytes,
                     list(event.latencies_ns),
+                    event.steal_share,
+                    event.minor_page_faults,
+                    event.major_page_faults,
                 )
             case OpTimings():
                 self._row(
@@ -193,10 +200,16 @@ def looks_like_session(path: Path) -> bool:
 
 
 def read_session(path: Path) -> Session:
-    """The session as it was. Raises SessionFileError for anything that isn't one."""
+    """The session as it was. Raises SessionFileError for anything that isn't one.
+
+    A file of an older version is migrated in memory; the file itself stays as it is.
+    """
     database = _open(path)
     try:
-        _check_version(database, path)
+        version = _version(database, path)
+        if version < session_schema.VERSION:
+            database.close()
+            database = _migrated(path, version)
         numbered = [
             *_events(database),
             *_rounds(database),
@@ -232,7 +245,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         ) from error
 
 
-def _check_version(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _version(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         meta = dict(database.execute("SELECT key, value FROM meta").fetchall())
     except duckdb.CatalogException as error:
@@ -245,6 +258,19 @@ def _check_version(database: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"{path.name} was written by a newer Dualscope (format {version}).",
             "Update Dualscope to open it.",
         )
+    return version
+
+
+def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
+    """A copy of the tables in memory, brought to the present version step by step."""
+    copy = duckdb.connect()
+    quoted = str(path).replace("'", "''")
+    copy.execute(f"ATTACH '{quoted}' AS older (READ_ONLY)")
+    copy.execute("COPY FROM DATABASE older TO memory")
+    copy.execute("DETACH older")
+    for step in range(version, session_schema.VERSION):
+        copy.execute(session_schema.MIGRATIONS[step])
+    return copy
 
 
 def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
@@ -255,7 +281,7 @@ def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
 def _rounds(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
     rows = database.execute(
         "SELECT seq, time_ns, label, index, kind, started_ns, foreign_cpu_share, peak_rss_bytes, "
-        "latencies_ns FROM rounds"
+        "latencies_ns, steal_share, minor_page_faults, major_page_faults FROM rounds"
     )
     return [(seq, _struct(rows, Round, values)) for seq, *values in rows.fetchall()]
 

@@ -15,12 +15,14 @@ from profiler.types import LatencyStats, Round, RoundKind
 LEVEL = 0.98
 
 
-def latency_stats(label: str, rounds: Sequence[Round]) -> LatencyStats | None:
-    """Statistics over every iteration of the timed rounds; None when there is none.
+def latency_stats(
+    label: str, rounds: Sequence[Round], *, set_aside: Set[int] = frozenset()
+) -> LatencyStats | None:
+    """Statistics over every iteration of the timed rounds not set aside; None when there is none.
 
     Percentiles by linear interpolation (Hyndman and Fan, 1996, type 7: NumPy's default).
     """
-    timed = [r for r in rounds if r.kind is RoundKind.TIMED]
+    timed = [r for r in rounds if r.kind is RoundKind.TIMED and r.index not in set_aside]
     if not timed:
         return None
     values = np.concatenate([np.asarray(r.latencies_ns, dtype=np.float64) for r in timed])

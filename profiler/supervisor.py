@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 from profiler.compare import relative_width
 from profiler.environment import describe_environment
 from profiler.errors import CancelledError, EngineError, ProfilerError
-from profiler.foreign_load import ForeignLoad
+from profiler.foreign_load import ForeignLoad, ProcessTable
 from profiler.lane import Lane
 from profiler.model_forms import lane_models
 from profiler.outputs import compare_outputs, load_outputs, tolerance
+from profiler.placement import kept_off
 from profiler.plan import check_plan, default_plan
 from profiler.session import Session
 from profiler.stats import precision_of_one
@@ -22,6 +23,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    ForeignProcesses,
     Load,
     Loaded,
     LogLine,
@@ -36,6 +38,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     SaveOutputs,
+    TelemetrySample,
     Trace,
     Traced,
 )
@@ -48,6 +51,7 @@ CALL_TIMEOUT_S = 600.0
 TRACE_TIMEOUT_S = 900.0
 TRACE_LENGTH_S = 4.0
 TRACE_WARMUP = 2
+LOOK_INTERVAL_S = 2.0
 
 
 def run(
@@ -55,19 +59,21 @@ def run(
     *,
     cancelled: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
+    telemetry: Callable[[], Iterable[TelemetrySample]] = tuple,
 ) -> Iterator[Event]:
     """Measure the plan's lanes and tell everything as events; the last is a RunFinished.
 
     Failures of a lane become EngineFailed events and the other lanes go on. `cancelled` is polled;
     when it turns true the run ends with what was measured. `clock` gives seconds; limits refer to
-    it. Raises PlanError for a plan that can't work. Engine processes are reaped when the generator
+    it. `telemetry` gives the samples since the last call; they take their place among the events.
+    Raises PlanError for a plan that can't work. Engine processes are reaped when the generator
     ends or is closed.
     """
     check_plan(plan)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
         runner = _Runner(plan, Path(folder), cancelled, clock)
         try:
-            yield from runner.events()
+            yield from runner.events(telemetry)
         finally:
             runner.close()
 
@@ -93,9 +99,14 @@ class _Runner:
         self.timed_round = 0
         self.traced_s = 0.0
         self.measuring_since = 0.0
+        self.processes: ProcessTable | None = None
+        self.looked_s = 0.0
 
-    def events(self) -> Iterator[Event]:
+    def events(self, telemetry: Callable[[], Iterable[TelemetrySample]]) -> Iterator[Event]:
         for event in self._phases():
+            for sample in telemetry():
+                self.session.apply(sample)
+                yield sample
             if not isinstance(event, OpTimings):
                 self.session.apply(event)
             yield event
@@ -109,9 +120,11 @@ class _Runner:
         )
         try:
             yield from self._load()
-            yield from self._warm_up()
-            yield from self._compare_outputs()
-            reason = yield from self._measure()
+            # From here on: a child started before would have inherited this.
+            with kept_off(self.plan.lane_cpus):
+                yield from self._warm_up()
+                yield from self._compare_outputs()
+                reason = yield from self._measure()
         except CancelledError:
             reason = "stopped"
         for lane in self.lanes.values():
@@ -133,7 +146,11 @@ class _Runner:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
                 self.lanes[spec.label] = lane
                 command = Load(
-                    spec=spec, model=model, inputs=self.plan.inputs, work_dir=str(lane.work_dir)
+                    spec=spec,
+                    model=model,
+                    inputs=self.plan.inputs,
+                    work_dir=str(lane.work_dir),
+                    cpus=self.plan.lane_cpus,
                 )
                 reply = lane.request(command, LOAD_TIMEOUT_S)
                 yield self._ready(lane, reply)
@@ -153,6 +170,8 @@ class _Runner:
             load_time_ns=reply.load_time_ns,
             first_iteration_ns=reply.first_iteration_ns,
             engine_version=reply.engine_version,
+            compile_time_ns=reply.compile_time_ns,
+            input_note=reply.input_note,
             graph_note=reply.graph_note,
             baseline_rss_bytes=reply.baseline_rss_bytes,
             rss_bytes=reply.rss_bytes,
@@ -193,15 +212,16 @@ class _Runner:
                 raise
             except ProfilerError as error:
                 yield from self._fail(lane.label, Phase.WARMING_UP, error)
-        baseline = self.plan.baseline
-        if baseline not in saved:
+        if not saved:
             return
+        baseline = self.plan.baseline if self.plan.baseline in saved else next(iter(saved))
         expected = load_outputs(saved.pop(baseline))
         names = self.session.ready[baseline].output_names
         for label, path in saved.items():
             actual = load_outputs(path)
-            differences = compare_outputs(names, expected, actual)
-            bounds = [tolerance(e, a) for e, a in zip(expected, actual, strict=False)]
+            chosen = self.plan.tolerance
+            differences = compare_outputs(names, expected, actual, chosen)
+            bounds = [tolerance(e, a, chosen) for e, a in zip(expected, actual, strict=False)]
             rtol, atol = max(bounds, default=(0.0, 0.0))
             yield OutputsCompared(
                 time_ns=time.time_ns(),
@@ -215,7 +235,8 @@ class _Runner:
 
     def _measure(self) -> Generator[Event, None, str]:
         """Timed rounds with traced rounds between them. Returns the reason for its end."""
-        self.measuring_since = self.clock()
+        self.measuring_since = self.looked_s = self.clock()
+        self.processes = ProcessTable()
         while self.lanes:
             if self.cancelled():
                 return "stopped"
@@ -224,6 +245,7 @@ class _Runner:
             for lane in order:
                 count = lane.calls_in(self.plan.turn_ns)
                 yield from self._turn(lane, RoundKind.TIMED, self.timed_round, count)
+            yield from self._look_for_others()
             self.timed_round += 1
             width = self._width()
             yield self._measuring_progress(width)
@@ -233,6 +255,16 @@ class _Runner:
             if reason:
                 return reason
         return "all lanes failed"
+
+    def _look_for_others(self) -> Iterator[Event]:
+        """Who else was busy, when the round just timed was disturbed."""
+        due = self.clock() - self.looked_s >= LOOK_INTERVAL_S
+        if self.processes is None or not due or self.timed_round not in self.session.disturbed:
+            return
+        lanes = {lane.process.pid or 0 for lane in self.lanes.values()}
+        found = self.processes.look(own=lanes)
+        self.looked_s = self.clock()
+        yield ForeignProcesses(time_ns=time.time_ns(), round=self.timed_round, processes=found)
 
     def _traced_round(self, *, only_untraced: bool) -> Iterator[Event]:
         started = self.clock()
@@ -284,6 +316,7 @@ class _Runner:
             phase = Phase.WARMING_UP if kind is RoundKind.WARMUP else Phase.MEASURING
             yield from self._fail(lane.label, phase, error)
             return None
+        foreign_share, steal_share = load.shares(reply.cpu_time_ns)
         event = Round(
             time_ns=time.time_ns(),
             label=lane.label,
@@ -291,7 +324,10 @@ class _Runner:
             kind=kind,
             started_ns=reply.started_ns,
             latencies_ns=reply.latencies_ns,
-            foreign_cpu_share=load.share(reply.cpu_time_ns),
+            foreign_cpu_share=foreign_share,
+            steal_share=steal_share,
+            minor_page_faults=reply.minor_page_faults,
+            major_page_faults=reply.major_page_faults,
             peak_rss_bytes=reply.peak_rss_bytes,
         )
         yield event
@@ -322,12 +358,13 @@ class _Runner:
         pairs = [c for c in self.session.comparisons() if {c.baseline, c.candidate} <= alive]
         if pairs:
             return max(relative_width(c) for c in pairs)
-        widths = [precision_of_one(self.session.medians[label]) for label in self.lanes]
+        left_out = self.session.set_aside()
+        widths = [precision_of_one(self.session.medians[n], left_out) for n in self.lanes]
         return max(widths, default=None)
 
     def _reason_to_stop(self, width: float | None) -> str:
         rule = self.plan.stopping
-        enough = self.timed_round >= rule.min_rounds
+        enough = self.timed_round - len(self.session.set_aside()) >= rule.min_rounds
         if enough and width is not None and width <= rule.target_width:
             return "precision"
         # A round that would end past the limit isn't begun.

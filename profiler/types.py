@@ -22,6 +22,9 @@ class EngineKind(enum.StrEnum):
 
     ORT = "ort"
     TORCH_EAGER = "torch-eager"
+    TORCH_SCRIPT = "torch-script"
+    TORCH_COMPILE = "torch-compile"
+    TORCH_EXPORT = "torch-export"
 
 
 class RoundKind(enum.StrEnum):
@@ -148,8 +151,30 @@ class StoppingRule(Struct, frozen=True, kw_only=True):
     max_rounds: int = 10_000
 
 
+class NoiseRule(Struct, frozen=True, kw_only=True):
+    """A round is set aside when, in any lane's turn of it, one of these is passed.
+
+    Shares are of all CPUs. `foreign_cpu_share`: CPU time of other processes; `steal_share`: time
+    that a hypervisor took. On a GPU: its clocks were held down by heat or by a power brake.
+    """
+
+    foreign_cpu_share: float = 0.25
+    steal_share: float = 0.05
+
+
+class Tolerance(Struct, frozen=True, kw_only=True):
+    """Outputs agree where |candidate - baseline| <= atol * RMS(baseline) + rtol * |baseline|."""
+
+    rtol: float
+    atol: float
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """Everything that a run needs, enough to repeat it."""
+    """Everything that a run needs, enough to repeat it.
+
+    `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all. `tolerance` of
+    outputs; None for one by their precision.
+    """
 
     model: ModelSource
     inputs: tuple[InputSpec, ...]
@@ -161,6 +186,9 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     traced_share: float = 0.2
     traced_iterations: int = 3
     seed: int = 0
+    noise: NoiseRule = NoiseRule()
+    lane_cpus: tuple[int, ...] = ()
+    tolerance: Tolerance | None = None
 
 
 # --- events: what a run tells, in the order it happens ---------------------------------------
@@ -198,14 +226,20 @@ class ModelConverted(Event, frozen=True, kw_only=True):
 
 
 class EngineReady(Event, frozen=True, kw_only=True):
-    """A lane loaded its model. `graph_note` says what runs ("imported from ONNX", ...)."""
+    """A lane loaded its model. `graph_note` says what runs ("imported from ONNX", ...).
+
+    `compile_time_ns` is the part of the first iteration that compiled; `input_note` says how inputs
+    reach the engine.
+    """
 
     label: str
     pid: int
     load_time_ns: int
     first_iteration_ns: int
     engine_version: str
+    compile_time_ns: int = 0
     graph_note: str = ""
+    input_note: str = ""
     baseline_rss_bytes: int = 0
     rss_bytes: int = 0
     weights_bytes: int = 0
@@ -216,7 +250,8 @@ class Round(Event, frozen=True, kw_only=True):
     """One block of iterations of one lane.
 
     `started_ns` is `time.perf_counter_ns()` of the machine's monotonic clock, shared by processes.
-    `foreign_cpu_share`: CPU time that other processes took in the round, over what the machine has.
+    `foreign_cpu_share`: CPU time that other processes took in the round, over what the machine has;
+    `steal_share`: what a hypervisor took.
     """
 
     label: str
@@ -225,6 +260,9 @@ class Round(Event, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     foreign_cpu_share: float = 0.0
+    steal_share: float = 0.0
+    minor_page_faults: int = 0
+    major_page_faults: int = 0
     peak_rss_bytes: int = 0
 
 
@@ -281,8 +319,26 @@ class OutputsCompared(Event, frozen=True, kw_only=True):
     differences: tuple[OutputDifference, ...]
 
 
+class ForeignProcess(Struct, frozen=True, kw_only=True):
+    """CPU time that a process of others took since the last look."""
+
+    name: str
+    pid: int
+    cpu_ns: int
+
+
+class ForeignProcesses(Event, frozen=True, kw_only=True):
+    """Who kept the machine busy around a disturbed round, the busiest first."""
+
+    round: int
+    processes: tuple[ForeignProcess, ...]
+
+
 class GpuSample(Struct, frozen=True, kw_only=True):
-    """One GPU's NVML readings; None where the GPU doesn't support the field."""
+    """One GPU's NVML readings; None where the GPU doesn't support the field.
+
+    `process_memory_bytes`: device memory of each process that computes on it, by pid.
+    """
 
     index: int
     name: str
@@ -294,6 +350,7 @@ class GpuSample(Struct, frozen=True, kw_only=True):
     sm_clock_mhz: int | None = None
     memory_clock_mhz: int | None = None
     throttle_reasons: tuple[str, ...] = ()
+    process_memory_bytes: dict[int, int] = {}
     lost: bool = False
 
 
@@ -338,6 +395,7 @@ AnyEvent = (
     | Round
     | OpTimings
     | OutputsCompared
+    | ForeignProcesses
     | TelemetrySample
     | LogLine
     | EngineFailed
@@ -357,6 +415,7 @@ class Load(Command, frozen=True, kw_only=True):
     model: ModelSource
     inputs: tuple[InputSpec, ...]
     work_dir: str
+    cpus: tuple[int, ...] = ()
 
 
 class Infer(Command, frozen=True, kw_only=True):
@@ -393,7 +452,9 @@ class Loaded(Reply, frozen=True, kw_only=True):
     load_time_ns: int
     first_iteration_ns: int
     engine_version: str
+    compile_time_ns: int = 0
     graph_note: str = ""
+    input_note: str = ""
     baseline_rss_bytes: int = 0
     rss_bytes: int = 0
     weights_bytes: int = 0
@@ -405,6 +466,8 @@ class Latencies(Reply, frozen=True, kw_only=True):
     latencies_ns: tuple[int, ...]
     cpu_time_ns: int
     peak_rss_bytes: int
+    minor_page_faults: int = 0
+    major_page_faults: int = 0
 
 
 class Traced(Reply, frozen=True, kw_only=True):
@@ -432,6 +495,17 @@ AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
 # --- job processes: inspection and conversion ------------------------------------------------
 
 
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What the engines can use here."""
+
+    execution_providers: tuple[str, ...]
+    cuda_devices: int
+
+
+class LookAround(Struct, frozen=True, kw_only=True, tag=True):
+    """Find out the Capabilities."""
+
+
 class InspectJob(Struct, frozen=True, kw_only=True, tag=True):
     source: ModelSource
 
@@ -448,6 +522,10 @@ class JobProgress(Struct, frozen=True, kw_only=True, tag=True):
 
 class Inspected(Struct, frozen=True, kw_only=True, tag=True):
     info: ModelInfo
+
+
+class LookedAround(Struct, frozen=True, kw_only=True, tag=True):
+    capabilities: Capabilities
 
 
 class Converted(Struct, frozen=True, kw_only=True, tag=True):
@@ -474,7 +552,10 @@ class LatencyStats(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Speedup = baseline latency / candidate latency, with its 95 % interval [low, high]."""
+    """Speedup = baseline latency / candidate latency, with its 95 % interval [low, high].
+
+    `rounds` took part, `set_aside` did not.
+    """
 
     baseline: str
     candidate: str
@@ -483,6 +564,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     high: float
     verdict: Verdict
     rounds: int
+    set_aside: int = 0
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ import psutil
 
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.placement import keep_on
 from profiler.types import (
     AnyCommand,
     AnyReply,
@@ -103,6 +105,7 @@ class _Worker:
     def _load(self, command: Load) -> Loaded:
         from profiler.engines import create_engine
 
+        keep_on(command.cpus)
         engine = create_engine(command)
         baseline = self._process.memory_info().rss
         started = time.perf_counter_ns()
@@ -112,11 +115,14 @@ class _Worker:
         engine.synchronize()
         first = time.perf_counter_ns()
         self._engine = engine
+        compile_time_ns = engine.after_first_call()
         return Loaded(
             load_time_ns=loaded - started,
             first_iteration_ns=first - loaded,
             engine_version=engine.version,
+            compile_time_ns=compile_time_ns,
             graph_note=engine.graph_note,
+            input_note=engine.input_note,
             baseline_rss_bytes=baseline,
             rss_bytes=self._process.memory_info().rss,
             weights_bytes=engine.weights_bytes(),
@@ -128,6 +134,7 @@ class _Worker:
         latencies = [0] * iterations
         gc.collect()
         gc.disable()
+        faults = _page_faults()
         cpu_ns = time.process_time_ns()
         block_started = clock()
         try:
@@ -138,13 +145,26 @@ class _Worker:
                 latencies[index] = clock() - started
         finally:
             cpu_ns = time.process_time_ns() - cpu_ns
+            minor, major = (now - then for now, then in zip(_page_faults(), faults, strict=True))
             gc.enable()
         return Latencies(
             started_ns=block_started,
             latencies_ns=tuple(latencies),
             cpu_time_ns=cpu_ns,
             peak_rss_bytes=_peak_rss_bytes(self._process),
+            minor_page_faults=minor,
+            major_page_faults=major,
         )
+
+
+def _page_faults() -> tuple[int, int]:
+    """(minor, major) of this process so far; zeros where the system doesn't count them."""
+    try:
+        import resource
+    except ImportError:
+        return 0, 0
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt, usage.ru_majflt
 
 
 def _peak_rss_bytes(process: psutil.Process) -> int:
@@ -152,10 +172,11 @@ def _peak_rss_bytes(process: psutil.Process) -> int:
     memory = process.memory_info()
     if hasattr(memory, "peak_wset"):
         return int(memory.peak_wset)
-    try:
-        import resource
-        import sys
-    except ImportError:
-        return int(memory.rss)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not `ru_maxrss`: on Linux a child starts with its parent's.
+        match = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+        return int(match[1]) * 1024 if match else int(memory.rss)
+    import resource
+
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -11,6 +11,8 @@ from profiler.types import (
     EngineReady,
     EngineSpec,
     Event,
+    ForeignProcess,
+    ForeignProcesses,
     GpuSample,
     InputSpec,
     LogLine,
@@ -85,7 +87,13 @@ def sample_events(
     *, base: str = "base", fast: str = "fast", dead: str = "dead", operator: str = "conv"
 ) -> list[Event]:
     """A run from its start to its end; `fast` takes exactly half of the time of `base`."""
-    gpu = GpuSample(index=0, name="Test GPU", gpu_utilization_pct=40.0, power_mw=None)
+    gpu = GpuSample(
+        index=0,
+        name="Test GPU",
+        gpu_utilization_pct=40.0,
+        power_mw=None,
+        process_memory_bytes={1: 1 << 30},
+    )
     events: list[Event] = [
         RunStarted(
             time_ns=1,
@@ -126,6 +134,9 @@ def sample_events(
                 started_ns=10 * index,
                 latencies_ns=(latency_ns, latency_ns + 2, latency_ns + 4),
                 foreign_cpu_share=0.125,
+                steal_share=0.01,
+                minor_page_faults=5,
+                major_page_faults=1,
                 peak_rss_bytes=1 << 33,
             )
             for kind, count in ((RoundKind.WARMUP, 1), (RoundKind.TIMED, ROUNDS))
@@ -149,6 +160,11 @@ def sample_events(
             memory_used_bytes=1 << 34,
             memory_total_bytes=1 << 35,
             gpus=(gpu, GpuSample(index=1, name="Gone", lost=True)),
+        ),
+        ForeignProcesses(
+            time_ns=9,
+            round=3,
+            processes=(ForeignProcess(name="chrome", pid=99, cpu_ns=1_500_000),),
         ),
         OutputsCompared(
             time_ns=10,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -16,6 +16,7 @@ from profiler.types import (
     AnyReply,
     EngineSpec,
     Failed,
+    ForeignProcess,
     Infer,
     Latencies,
     Load,
@@ -49,6 +50,25 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+class ScriptedLoad:
+    """Stands in for `ForeignLoad`: what others took of the CPU in each turn, over all lanes."""
+
+    def __init__(self, shares: Iterator[float]) -> None:
+        self._shares = shares
+
+    def shares(self, engine_cpu_time_ns: int) -> tuple[float, float]:
+        del engine_cpu_time_ns
+        return next(self._shares), 0.0
+
+
+class ScriptedTable:
+    """Stands in for `ProcessTable`: it is always the backup."""
+
+    def look(self, own: Set[int]) -> tuple[ForeignProcess, ...]:
+        assert own == {4242}
+        return (ForeignProcess(name="backup", pid=7, cpu_ns=1_000_000),)
 
 
 class ScriptedProcess:

@@ -10,7 +10,7 @@
 typedef int ret_t;
 typedef struct { int index; int reads; } device_t;
 
-enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, GPU_IS_LOST = 15 };
+enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
 enum { READS_BEFORE_LOSS = 3 };
 
 static device_t devices[2] = {{0, 0}, {1, 0}};
@@ -85,6 +85,40 @@ ret_t nvmlDeviceGetTemperature(device_t *device, int sensor, unsigned *celsius) 
 ret_t nvmlDeviceGetClockInfo(device_t *device, int kind, unsigned *mhz) {
     if (lost(device)) return GPU_IS_LOST;
     *mhz = kind == 1 ? 1980u : kind == 2 ? 2619u : 0u; /* 1: SM, 2: memory */
+    return SUCCESS;
+}
+
+typedef struct {
+    unsigned pid;
+    unsigned long long used;
+    unsigned gpu_instance, compute_instance;
+} process_t;
+
+/* One process on the first GPU, none on the second. */
+ret_t nvmlDeviceGetComputeRunningProcesses_v3(device_t *device, unsigned *count, process_t *found) {
+    unsigned room = *count;
+    if (lost(device)) return GPU_IS_LOST;
+    *count = device->index == 0 ? 1 : 0;
+    if (room < *count) return INSUFFICIENT_SIZE;
+    if (*count) found[0] = (process_t){4242, 3ull << 30, 0, 0};
+    return SUCCESS;
+}
+
+ret_t nvmlDeviceGetEnforcedPowerLimit(device_t *device, unsigned *milliwatts) {
+    if (device->index == 1) return NOT_SUPPORTED;
+    *milliwatts = 700000u;
+    return SUCCESS;
+}
+
+ret_t nvmlDeviceGetEccMode(device_t *device, unsigned *now, unsigned *later) {
+    if (device->index == 1) return NOT_SUPPORTED;
+    *now = *later = 1;
+    return SUCCESS;
+}
+
+ret_t nvmlDeviceGetMaxClockInfo(device_t *device, int kind, unsigned *mhz) {
+    if (device->index == 1) return NOT_SUPPORTED;
+    *mhz = kind == 1 ? 1980u : 0u;
     return SUCCESS;
 }
 

@@ -28,9 +28,8 @@ from gui.lane_dialog import LaneDialog
 from gui.plan_draft import PlanDraft
 from gui.views.inputs_table import InputsTable
 from profiler.compare import lane_name
-from profiler.errors import ProfilerError
 from profiler.plan import default_baseline
-from profiler.types import ModelInfo, ModelKind
+from profiler.types import EngineSpec, ModelInfo, ModelKind
 
 KIND_NAMES = {
     ModelKind.ONNX: "ONNX",
@@ -186,6 +185,8 @@ class ModelPanel(QScrollArea):
         self.baseline.clear()
         for number, spec in enumerate(self._draft.engines):
             options = ", ".join(f"{name}={value}" for name, value in spec.options.items())
+            if spec.model is not None:
+                options = ", ".join(filter(None, (Path(spec.model.path).name, options)))
             text = lane_name(spec) + (f"  ·  {options}" if options else "")
             item = QListWidgetItem(_dot(theme.lane_colour(number)), text, self.lanes)
             item.setData(Qt.ItemDataRole.UserRole, spec.label)
@@ -204,27 +205,27 @@ class ModelPanel(QScrollArea):
         return str(item.data(Qt.ItemDataRole.UserRole)) if item else ""
 
     def _add_lane(self) -> None:
-        self._ask(LaneDialog(parent=self), "")
+        self._ask(None)
 
     def _edit_lane(self) -> None:
         label = self._chosen_label()
         for spec in self._draft.engines:
             if spec.label == label:
-                self._ask(LaneDialog(spec, self), label)
+                self._ask(spec)
                 return
 
-    def _ask(self, dialog: LaneDialog, label: str) -> None:
-        if dialog.exec() != QDialog.DialogCode.Accepted:
+    def _ask(self, spec: EngineSpec | None) -> None:
+        kind = self._draft.info.source.kind if self._draft.info else ModelKind.ONNX
+        dialog = LaneDialog(kind, spec, self)
+        accepted = dialog.exec() == QDialog.DialogCode.Accepted
+        made = dialog.spec
+        dialog.deleteLater()
+        if not accepted or made is None:
             return
-        try:
-            spec = dialog.spec()
-        except ProfilerError as error:
-            self.refused.emit(error)
-            return
-        if label:
-            self._draft.change_engine(label, spec)
+        if spec is not None:
+            self._draft.change_engine(spec.label, made)
         else:
-            self._draft.add_engine(spec)
+            self._draft.add_engine(made)
 
     def _remove_lane(self) -> None:
         label = self._chosen_label()

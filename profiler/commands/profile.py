@@ -7,29 +7,38 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import msgspec
+
 from profiler.console import ProgressLine, summary
-from profiler.errors import CancelledError, EngineError
+from profiler.errors import CancelledError, EngineError, PlanError
 from profiler.exporters import export, formats
 from profiler.inputs import apply_overrides
-from profiler.jobs import inspect_model
+from profiler.jobs import capabilities, inspect_model
 from profiler.lanes import parse_lane
-from profiler.plan import default_plan
+from profiler.model_file import check_unchanged
+from profiler.plan import check_capabilities, check_plan, default_plan, needs_capabilities
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.session_file import SUFFIX
-from profiler.types import EngineFailed, RunPlan
+from profiler.session_file import SUFFIX, read_session
+from profiler.types import EngineFailed, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("profile", help="measure a model's lanes")
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", help="not needed with --repeat")
+    parser.add_argument(
+        "--repeat",
+        type=Path,
+        metavar="SESSION",
+        help="run the plan of a session again; the limits below may be changed",
+    )
     parser.add_argument(
         "--lane",
         action="append",
@@ -58,7 +67,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SHARE",
         help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
-    parser.add_argument("--seed", type=seed, default=0, help="a whole number from 0")
+    parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
+    parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
+    parser.add_argument(
+        "--atol", type=bound, help="absolute tolerance, over the root mean square of an output"
+    )
+    parser.add_argument(
+        "--no-pin", action="store_true", help="let lanes use every CPU, also the window's"
+    )
     parser.add_argument("-o", "--output", type=Path, help=f"session file ({SUFFIX})")
     parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the HTML report")
@@ -88,12 +104,29 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def bound(text: str) -> float:
+    """A tolerance: a number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no tolerance; write for example 1e-3")
+    return value
+
+
 def run(arguments: argparse.Namespace) -> int:
     with stop_on_interrupt() as stopped:
-        plan = make_plan(arguments, stopped)
-        path = arguments.output or default_path(arguments.model)
+
+        def cancelled() -> bool:
+            return bool(stopped)
+
+        plan = repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+        if needs_capabilities(plan):
+            check_capabilities(plan, capabilities(cancelled=cancelled))
+        path = arguments.output or default_path(Path(plan.model.path))
         session, progress = Session(), ProgressLine()
-        for event in record(plan, path, cancelled=lambda: bool(stopped)):
+        for event in record(plan, path, cancelled=cancelled):
             session.apply(event)
             progress.show(event)
             if isinstance(event, EngineFailed):
@@ -106,11 +139,37 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if measured else EngineError.exit_code
 
 
-def make_plan(arguments: argparse.Namespace, stopped: list[int]) -> RunPlan:
+def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
+    """The session's own plan, on the same files. Raises PlanError, SessionFileError."""
+    given = ("model", "lane", "baseline", "input")
+    if any(getattr(arguments, name) for name in given):
+        raise PlanError(
+            "--repeat runs the session's own model, lanes and inputs.",
+            "Leave out MODEL, --lane, --baseline and --input.",
+        )
+    plan = read_session(arguments.repeat).plan
+    if plan is None:
+        raise PlanError(f"{arguments.repeat} holds no plan.", "Choose another session.")
+    for source in (plan.model, *(spec.model for spec in plan.engines if spec.model)):
+        check_unchanged(source)
+    stopping = msgspec.structs.replace(
+        plan.stopping,
+        time_limit_s=arguments.time_limit or plan.stopping.time_limit_s,
+        target_width=arguments.target or plan.stopping.target_width,
+    )
+    seed = plan.seed if arguments.seed is None else arguments.seed
+    repeated = msgspec.structs.replace(plan, stopping=stopping, seed=seed)
+    check_plan(repeated)
+    return repeated
+
+
+def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> RunPlan:
     """Raises PlanError, InputError, ModelFileError before anything is measured."""
+    if arguments.model is None:
+        raise PlanError("Which model?", "Name a model file, or a session with --repeat.")
     engines = [parse_lane(text) for text in arguments.lane]
     sys.stderr.write(f"looking at {arguments.model}\n")
-    info = inspect_model(arguments.model, cancelled=lambda: bool(stopped))
+    info = inspect_model(arguments.model, cancelled=cancelled)
     for note in info.notes:
         sys.stderr.write(f"note: {note}\n")
     return default_plan(
@@ -120,8 +179,17 @@ def make_plan(arguments: argparse.Namespace, stopped: list[int]) -> RunPlan:
         baseline=arguments.baseline,
         time_limit_s=arguments.time_limit,
         target_width=arguments.target,
-        seed=arguments.seed,
+        seed=arguments.seed or 0,
+        tolerance=chosen_tolerance(arguments),
+        pin=not arguments.no_pin,
     )
+
+
+def chosen_tolerance(arguments: argparse.Namespace) -> Tolerance | None:
+    """None: by the outputs' precision. One bound alone leaves the other at 0."""
+    if arguments.rtol is None and arguments.atol is None:
+        return None
+    return Tolerance(rtol=arguments.rtol or 0.0, atol=arguments.atol or 0.0)
 
 
 def default_path(model: Path) -> Path:

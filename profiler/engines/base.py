@@ -9,10 +9,14 @@ from profiler.types import Traced
 
 
 class Engine(Protocol):
-    """One loaded model in one engine. `version` and `graph_note` say what runs."""
+    """One loaded model in one engine.
+
+    `version` and `graph_note` say what runs, `input_note` how inputs reach it.
+    """
 
     version: str
     graph_note: str
+    input_note: str
 
     def load(self) -> None:
         """Load the model and place the inputs. Raises EngineError or ModelFileError."""
@@ -22,6 +26,9 @@ class Engine(Protocol):
 
     def synchronize(self) -> None:
         """Wait until the device has finished."""
+
+    def after_first_call(self) -> int:
+        """Complete the notes; returns the ns of that call that compiled (0: compiled at load)."""
 
     def trace(self, iterations: int, warmup: int) -> Traced:
         """Profile `iterations` calls, after `warmup` others that aren't told of.

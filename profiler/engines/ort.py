@@ -14,6 +14,7 @@ from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
+from profiler.placement import usable_cores
 from profiler.types import Load, OpTiming, Traced
 
 GRAPH_LEVELS = {
@@ -27,6 +28,8 @@ EXECUTION_MODES = {
     "parallel": onnxruntime.ExecutionMode.ORT_PARALLEL,
 }
 DEFAULT_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# Session options that are switched by a lane's option of another name.
+SWITCHES = {"memory_arena": "enable_cpu_mem_arena", "memory_pattern": "enable_mem_pattern"}
 # Protocol buffers end at 2 GiB; weights above this go beside the optimized model.
 EXTERNAL_ABOVE_BYTES = 1 << 30
 
@@ -43,7 +46,9 @@ class OrtEngine:
         self._options = command.spec.options
         self._model_path = Path(command.model.path)
         self._optimized_path = Path(command.work_dir) / "optimized.onnx"
+        self.input_note = ""
         self._session: Any = None
+        self._binding: Any = None
         self._sources: dict[str, tuple[str, ...]] | None = None
         self._feeds = make_arrays(command.inputs)
 
@@ -60,12 +65,26 @@ class OrtEngine:
             for item in self._session.get_inputs()
             if item.name in self._feeds
         }
+        device = self._command.spec.device
+        if self._options.get("io_binding", device != "cpu"):
+            self._binding = _bound(self._session, self._feeds, device)
+            self.input_note = f"inputs and outputs bound on {device} before the calls"
+        else:
+            self.input_note = "NumPy arrays in host memory, passed to each call"
 
     def infer(self) -> object:
+        if self._binding is not None:
+            return self._session.run_with_iobinding(self._binding)
         return self._session.run(None, self._feeds)
 
     def synchronize(self) -> None:
         """`run` returns when the outputs are in host memory."""
+        if self._binding is not None:
+            self._binding.synchronize_outputs()
+
+    def after_first_call(self) -> int:
+        """The graph was optimized at load time."""
+        return 0
 
     def trace(self, iterations: int, warmup: int) -> Traced:
         options = self._session_options()
@@ -104,7 +123,7 @@ class OrtEngine:
     def _session_options(self) -> Any:
         options = onnxruntime.SessionOptions()
         chosen = self._options
-        options.intra_op_num_threads = int(chosen.get("intra_op_threads", 0))
+        options.intra_op_num_threads = int(chosen.get("intra_op_threads", 0) or self._cores())
         options.inter_op_num_threads = int(chosen.get("inter_op_threads", 0))
         options.graph_optimization_level = _choice(
             GRAPH_LEVELS, chosen, "graph_optimization_level", "all"
@@ -113,9 +132,21 @@ class OrtEngine:
         spinning = bool(chosen.get("allow_spinning", True))
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         # Else its threads go on spinning after a call and slow down the next lane's turn.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        stop = bool(chosen.get("stop_spinning", True))
+        options.add_session_config_entry("session.force_spinning_stop", str(int(stop)))
+        for name, attribute in SWITCHES.items():
+            if name in chosen:
+                setattr(options, attribute, bool(chosen[name]))
+        for pair in filter(None, str(chosen.get("free_dimensions", "")).split(";")):
+            dimension, _, size = pair.rpartition(":")
+            options.add_free_dimension_override_by_name(dimension, int(size))
         options.log_severity_level = 3
         return options
+
+    def _cores(self) -> int:
+        """0: ONNX Runtime's own choice, a thread a core; it doesn't know of the lane's CPUs."""
+        cpus = set(self._command.cpus)
+        return sum(1 for core in usable_cores() if cpus & set(core)) if cpus else 0
 
     def _make_session(self, path: Path, options: Any) -> Any:
         default = DEFAULT_PROVIDERS[self._command.spec.device.split(":")[0]]
@@ -137,6 +168,18 @@ class OrtEngine:
             optimized = load_graph_only(self._optimized_path)
             self._sources = SourceMap(original, optimized).by_node_name()
         return self._sources
+
+
+def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:
+    """Inputs copied to the device once; outputs allocated there at the first call."""
+    kind, _, index = device.partition(":")
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        value = onnxruntime.OrtValue.ortvalue_from_numpy(array, kind, int(index or 0))
+        binding.bind_ortvalue_input(name, value)
+    for output in session.get_outputs():
+        binding.bind_output(output.name, kind, int(index or 0))
+    return binding
 
 
 def create(command: Load) -> OrtEngine:

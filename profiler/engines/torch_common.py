@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
-from profiler.errors import EngineError
+from profiler.errors import EngineError, ProfilerError
 from profiler.inputs import make_arrays
 from profiler.outputs import save_outputs
 from profiler.types import Load, ModelKind
@@ -31,6 +31,33 @@ def load_module(command: Load) -> torch.nn.Module:
     from profiler.torch_files import load_torch_model
 
     return load_torch_model(command.model)
+
+
+def load_python_module(command: Load) -> tuple[torch.nn.Module, str]:
+    """The model as a module that runs without TorchScript, and a note on where it comes from.
+
+    Raises EngineError for TorchScript that can't be brought into that form.
+    """
+    note = NOTES[command.model.kind]
+    if command.model.kind is not ModelKind.TORCHSCRIPT:
+        return load_module(command), note
+    from torch._export.converter import TS2EPConverter
+
+    try:
+        # Outside of inference mode, whose tensors an export refuses.
+        with torch.inference_mode(False), torch.no_grad():
+            script = cast(torch.jit.ScriptModule, load_module(command))
+            tensors = tuple(make_tensors(command, script))
+            return TS2EPConverter(script, tensors).convert().module(), f"converted from {note}"
+    except ProfilerError:
+        raise
+    except Exception as error:
+        # The converter raises anything.
+        raise EngineError(
+            f"This TorchScript can't be run by {command.spec.engine.value}: "
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}",
+            "Use the engine torch-script for it.",
+        ) from error
 
 
 def make_tensors(command: Load, module: torch.nn.Module) -> list[torch.Tensor]:

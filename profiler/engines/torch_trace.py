@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from profiler.types import OpTiming, Traced
 
 ITERATION = "dualscope#iteration"
 MARK = "dualscope#"
+# What torch.compile calls its own: "graph_0_cpp_fused_relu_1".
+GENERATED_KERNEL = re.compile(r"graph_\d+_(cpp|triton)_")
 
 
 class Marks:
@@ -109,7 +112,7 @@ def read_events(events: Sequence[Any], marks: Marks, device: str) -> Iterator[Op
             continue
         elif name.startswith(MARK):
             open_marks.append((end, int(name.removeprefix(MARK))))
-        elif "::" in name:
+        elif "::" in name or GENERATED_KERNEL.match(name):
             busy_until = end
             while open_marks and open_marks[-1][0] <= start:
                 open_marks.pop()

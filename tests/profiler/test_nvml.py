@@ -18,6 +18,7 @@ with Nvml() as nvml:
         "status": nvml.status,
         "driver": nvml.driver,
         "names": nvml.names(),
+        "settings": nvml.settings(),
         "samples": [msgspec.to_builtins(nvml.samples()) for _ in range(5)],
     }
 print(json.dumps(found))
@@ -59,7 +60,16 @@ def test_all_fields_are_read(library: Path) -> None:
         "sm_clock_mhz": 1980,
         "memory_clock_mhz": 2619,
         "throttle_reasons": ["power cap", "hardware thermal slowdown"],
+        "process_memory_bytes": {"4242": 3 << 30},
         "lost": False,
+    }
+
+
+def test_what_steers_a_gpu_is_told(library: Path) -> None:
+    assert read(library)["settings"] == {
+        "driver": "999.11",
+        "gpu 0": "Stand-in A, power limit 700 W, ECC on, SM clock up to 1980 MHz",
+        "gpu 1": "Stand-in B",
     }
 
 

@@ -68,7 +68,7 @@ def test_resnet(tmp_path: Path) -> None:
 def test_silero_counts_what_its_branches_hold() -> None:
     info = look(model_zoo.silero("silero_vad.onnx"))
     shapes = {spec.name: spec.shape for spec in info.inputs}
-    assert shapes == {"input": (1, 128), "state": (2, 1, 128), "sr": ()}
+    assert shapes == {"input": (1, 512), "state": (2, 1, 128), "sr": ()}
     assert make_arrays(info.inputs)["sr"].item() == 16_000
     assert info.parameter_count > 500_000
     assert info.op_counts["LSTM"] == 4

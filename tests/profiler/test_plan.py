@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from profiler.errors import PlanError
-from profiler.plan import default_plan
-from profiler.types import EngineKind, EngineSpec, ModelInfo, ModelKind, ModelSource
+from profiler.lanes import parse_lane
+from profiler.plan import check_capabilities, default_plan, needs_capabilities
+from profiler.types import (
+    Capabilities,
+    EngineKind,
+    EngineSpec,
+    ModelInfo,
+    ModelKind,
+    ModelSource,
+)
 
 INFO = ModelInfo(
     source=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
@@ -29,9 +38,91 @@ def test_one_lane_is_its_own_baseline() -> None:
 
 
 def test_two_lanes_of_one_name_are_refused() -> None:
-    lanes = [EngineSpec(label="x", engine=kind) for kind in EngineKind]
+    lanes = [EngineSpec(label="x", engine=kind) for kind in (EngineKind.ORT, EngineKind.ORT)]
     with pytest.raises(PlanError, match="Two lanes are called 'x'"):
         default_plan(INFO, engines=lanes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        (ModelKind.ONNX, EngineKind.TORCH_EAGER),
+        (ModelKind.PICKLED_MODULE, EngineKind.TORCH_EAGER),
+        (ModelKind.TORCHSCRIPT, EngineKind.TORCH_SCRIPT),
+        (ModelKind.TORCH_EXPORT, EngineKind.TORCH_EXPORT),
+    ],
+)
+def test_pytorch_runs_a_file_as_it_is(kind: ModelKind, engine: EngineKind) -> None:
+    source = msgspec.structs.replace(INFO.source, kind=kind)
+    plan = default_plan(msgspec.structs.replace(INFO, source=source))
+    assert [spec.engine for spec in plan.engines] == [EngineKind.ORT, engine]
+    assert plan.baseline == engine.value
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"),
+    [
+        (EngineKind.TORCH_SCRIPT, ModelKind.ONNX),
+        (EngineKind.TORCH_SCRIPT, ModelKind.TORCH_EXPORT),
+        (EngineKind.TORCH_EXPORT, ModelKind.ONNX),
+        (EngineKind.TORCH_EXPORT, ModelKind.TORCHSCRIPT),
+    ],
+)
+def test_an_engine_that_cannot_run_the_file_lists_those_that_can(
+    engine: EngineKind, kind: ModelKind
+) -> None:
+    source = msgspec.structs.replace(INFO.source, kind=kind)
+    lanes = [EngineSpec(label="x", engine=engine)]
+    with pytest.raises(PlanError, match=f"{engine.value} can't run") as caught:
+        default_plan(msgspec.structs.replace(INFO, source=source), engines=lanes)
+    assert "ort, torch-eager" in caught.value.hint
+    assert engine.value not in caught.value.hint
+
+
+def test_a_lane_s_own_file_counts_and_not_the_plan_s() -> None:
+    script = msgspec.structs.replace(INFO.source, kind=ModelKind.TORCHSCRIPT)
+    lanes = [EngineSpec(label="x", engine=EngineKind.TORCH_SCRIPT, model=script)]
+    assert default_plan(INFO, engines=lanes).engines[0].model == script
+
+
+def test_an_option_that_the_engine_lacks_is_refused() -> None:
+    lanes = [EngineSpec(label="x", engine=EngineKind.ORT, options={"mode": "default"})]
+    with pytest.raises(PlanError, match="ort has no option 'mode'") as caught:
+        default_plan(INFO, engines=lanes)
+    assert "graph_optimization_level" in caught.value.hint
+
+
+HERE = Capabilities(execution_providers=("CPUExecutionProvider",), cuda_devices=1)
+WITH_CUDA = Capabilities(
+    execution_providers=("CUDAExecutionProvider", "CPUExecutionProvider"), cuda_devices=1
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "here", "refusal"),
+    [
+        ("ort,execution_provider=CPUExecutionProvider", HERE, ""),
+        ("ort,execution_provider=CoreML", HERE, "no CoreML here"),
+        ("torch-eager,device=cuda:0", HERE, ""),
+        ("torch-eager,device=cuda", HERE, ""),
+        ("torch-eager,device=cuda:1", HERE, "no cuda:1"),
+        ("ort,device=cuda:0", HERE, "no cuda:0 for ort"),
+        ("ort,device=cuda:0", WITH_CUDA, ""),
+    ],
+)
+def test_what_the_machine_lacks_is_refused(text: str, here: Capabilities, refusal: str) -> None:
+    plan = default_plan(INFO, engines=[parse_lane(text)])
+    assert needs_capabilities(plan)
+    if not refusal:
+        check_capabilities(plan, here)
+        return
+    with pytest.raises(PlanError, match=refusal) as caught:
+        check_capabilities(plan, here)
+    assert "CPUExecutionProvider" in caught.value.hint
+
+
+def test_plain_lanes_need_no_look_around() -> None:
+    assert not needs_capabilities(default_plan(INFO))
 
 
 def test_an_unknown_baseline_lists_the_lanes() -> None:

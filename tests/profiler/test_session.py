@@ -36,8 +36,16 @@ def started() -> Session:
     return session
 
 
-def add_rounds(session: Session, label: str, latency_ns: int, count: int = 12) -> None:
-    for index in range(count):
+def add_rounds(
+    session: Session,
+    label: str,
+    latency_ns: int,
+    count: int = 12,
+    *,
+    start: int = 0,
+    foreign: float = 0.0,
+) -> None:
+    for index in range(start, start + count):
         session.apply(
             Round(
                 time_ns=0,
@@ -46,6 +54,7 @@ def add_rounds(session: Session, label: str, latency_ns: int, count: int = 12) -
                 kind=RoundKind.TIMED,
                 started_ns=0,
                 latencies_ns=(latency_ns,) * 3,
+                foreign_cpu_share=foreign,
             )
         )
 
@@ -124,3 +133,24 @@ def test_operators_are_summed_over_traces() -> None:
     ]
     assert rows[0].source_nodes == ("a_out",)
     assert session.operators("torch-eager") == []
+
+
+def test_what_is_set_aside_moves_no_figure() -> None:
+    session = started()
+    for label in ("ort", "torch-eager"):
+        add_rounds(session, label, 100)
+    # Others were busy in one lane's turns: the whole round is set aside.
+    add_rounds(session, "ort", 900, start=12, count=10, foreign=0.9)
+    add_rounds(session, "torch-eager", 100, start=12, count=10)
+    assert session.set_aside() == frozenset(range(12, 22))
+    (comparison,) = session.comparisons()
+    assert (comparison.speedup, comparison.low, comparison.high) == (1.0, 1.0, 1.0)
+    assert (comparison.rounds, comparison.set_aside) == (12, 10)
+    stats = session.latency_stats("ort")
+    assert stats is not None and (stats.mean_ns, stats.iterations) == (100.0, 36)
+    # Past half of the rounds the load is the machine's state: all take part again.
+    add_rounds(session, "ort", 900, start=22, count=3, foreign=0.9)
+    add_rounds(session, "torch-eager", 100, start=22, count=3)
+    assert session.set_aside() == frozenset()
+    assert session.comparisons()[0].rounds == 25
+    assert "busy in 13 of 25 rounds" in session.verdict()

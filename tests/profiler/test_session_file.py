@@ -16,7 +16,7 @@ import pytest
 from profiler import session_schema
 from profiler.errors import SessionFileError
 from profiler.session_file import SessionWriter, read_session
-from profiler.types import AnyEvent, Event, LogLine, OpTiming, OpTimings, OutputsCompared
+from profiler.types import AnyEvent, Event, LogLine, OpTiming, OpTimings, OutputsCompared, Round
 from tests.sample_session import sample_events, sample_plan, session_of
 
 ROOT = Path(__file__).parents[2]
@@ -134,18 +134,15 @@ from pathlib import Path
 from profiler.session_file import SessionWriter
 from tests.sample_session import sample_events
 writer = SessionWriter(Path(sys.argv[1]))
-events = sample_events()
-for event in events[:-1]:
+for event in sample_events()[:-1]:
     writer.append(event)
-writer.flush()
-writer.append(events[-1])
 print("flushed", flush=True)
 time.sleep(60)
 """
 
 
 def start_writer(path: Path) -> subprocess.Popen[str]:
-    """A process that has flushed all but the last event, and goes on."""
+    """A process that has written all but the last event, and goes on."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITES_THEN_WAITS, str(path)],
         stdout=subprocess.PIPE,
@@ -211,6 +208,34 @@ def test_another_duckdb_database_is_no_session(path: Path) -> None:
         database.execute("CREATE TABLE birds (name VARCHAR)")
     with pytest.raises(SessionFileError, match="no Dualscope session"):
         read_session(path)
+
+
+def test_a_killed_writer_has_written_what_seldom_happens(path: Path) -> None:
+    """Frequent events wait a second for their turn; a lane that is ready doesn't."""
+    process = start_writer(path)
+    process.kill()
+    process.communicate()
+    assert set(read_session(path).ready) == {"base", "fast"}
+
+
+def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
+    expected = session_of(
+        msgspec.structs.replace(event, steal_share=0.0, minor_page_faults=0, major_page_faults=0)
+        if isinstance(event, Round)
+        else event
+        for event in sample_events()
+    )
+    write(path, sample_events())
+    for column in ("steal_share", "minor_page_faults", "major_page_faults"):
+        change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
+    change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    before = path.read_bytes()
+    assert read_session(path) == expected
+    assert path.read_bytes() == before
+
+
+def test_every_version_has_a_migration() -> None:
+    assert set(session_schema.MIGRATIONS) == set(range(1, session_schema.VERSION))
 
 
 def change(path: Path, statement: str) -> None:

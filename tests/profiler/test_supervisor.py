@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -24,9 +24,10 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     StoppingRule,
+    TelemetrySample,
     Verdict,
 )
-from tests.scripted_engine import Clock, Script, scripted
+from tests.scripted_engine import Clock, Script, ScriptedLoad, ScriptedTable, scripted
 
 Journal = list[tuple[str, str]]
 Runner = Callable[..., tuple[list[Event], Session]]
@@ -52,10 +53,13 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
     def run_plan(
         scripts: dict[str, Script],
         cancelled: Callable[[], bool] = lambda: False,
+        foreign: Iterable[float] = (),
         **stopping: float,
     ) -> tuple[list[Event], Session]:
-        clock = Clock()
+        clock, shares = Clock(), itertools.chain(foreign, itertools.repeat(0.0))
         monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal, clock))
+        monkeypatch.setattr(supervisor, "ForeignLoad", lambda: ScriptedLoad(shares))
+        monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session = Session()
         events = []
         made = plan(*scripts, **stopping)
@@ -153,6 +157,68 @@ def test_spikes_in_a_few_rounds_do_not_move_the_ratio(run: Runner) -> None:
     _, session = run({"base": steady(2_000_000), "spiky": Script(latencies_ns=spiky)})
     (comparison,) = session.comparisons()
     assert (comparison.speedup, comparison.verdict) == (2.0, Verdict.FASTER)
+
+
+def warm_up_turns(session: Session) -> int:
+    found = [r for rounds in session.rounds.values() for r in rounds]
+    return sum(r.kind is RoundKind.WARMUP for r in found)
+
+
+def test_disturbed_rounds_are_set_aside_and_counted(run: Runner) -> None:
+    """In every third round others took the CPU, and the candidate looks slow."""
+    lanes = {"base": steady(100_000_000), "fast": steady(50_000_000)}
+    _, calm = run(lanes)
+    quiet = [0.0] * warm_up_turns(calm)
+    busy = itertools.cycle([0.9, 0.9, 0.0, 0.0, 0.0, 0.0])
+    _, session = run(
+        {"base": steady(100_000_000), "fast": steady(50_000_000)},
+        foreign=itertools.chain(quiet, busy),
+    )
+    (comparison,) = session.comparisons()
+    assert comparison.verdict is Verdict.FASTER
+    assert set(session.disturbed) == {n for n in range(session.timed_rounds()) if n % 3 == 0}
+    assert session.set_aside() == set(session.disturbed)
+    assert comparison.set_aside == len(session.disturbed) >= 3
+    assert comparison.rounds + comparison.set_aside == session.timed_rounds()
+    assert session.disturbed[0] == "other processes took 90% of the CPU"
+    stats = session.latency_stats("base")
+    assert stats is not None and stats.rounds == comparison.rounds
+    assert {p.name for look in session.foreign for p in look.processes} == {"backup"}
+
+
+def test_a_machine_that_is_mostly_busy_says_so_and_who_it_was(run: Runner) -> None:
+    _, session = run(
+        {"base": steady(100_000_000), "fast": steady(50_000_000)}, foreign=itertools.repeat(0.9)
+    )
+    assert session.mostly_disturbed()
+    assert session.set_aside() == frozenset()
+    assert session.verdict().startswith("The machine was busy in 10 of 10 rounds, most with backup")
+    assert "fast is 2.00× faster than base" in session.verdict()
+
+
+def test_where_the_baseline_fails_the_others_are_still_compared(run: Runner) -> None:
+    error = Failed(error="EngineError", message="No.")
+    _, session = run(
+        {
+            "base": Script(load_error=error),
+            "a": steady(2_000_000),
+            "b": steady(1_000_000, output=2.0),
+        }
+    )
+    (comparison,) = session.comparisons()
+    assert (comparison.baseline, comparison.candidate) == ("a", "b")
+    assert comparison.speedup == 2.0
+    assert [(o.baseline, o.candidate) for o in session.outputs] == [("a", "b")]
+
+
+def test_telemetry_takes_its_place_among_the_events(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    monkeypatch.setattr(lane, "EngineProcess", scripted({"a": steady(1_000_000)}, journal))
+    one = TelemetrySample(time_ns=1, cpu_pct=1.0, memory_used_bytes=1, memory_total_bytes=2)
+    found = list(supervisor.run(plan("a", time_limit_s=1.0), telemetry=lambda: (one,)))
+    assert found[0] is one
+    assert sum(event is one for event in found) == sum(event is not one for event in found)
 
 
 def test_a_lane_that_dies_is_told_and_the_other_goes_on(run: Runner) -> None:

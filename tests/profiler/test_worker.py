@@ -33,6 +33,7 @@ class Counting:
 
     version = "counting 1"
     graph_note = ""
+    input_note = ""
 
     def __init__(self, fails: Exception | None = None) -> None:
         self.calls: list[str] = []
@@ -51,6 +52,10 @@ class Counting:
 
     def synchronize(self) -> None:
         self.calls.append("synchronize")
+
+    def after_first_call(self) -> int:
+        self.calls.append("after first call")
+        return 3
 
     def trace(self, iterations: int, warmup: int) -> Traced:
         del warmup

@@ -1,0 +1,61 @@
+"""torch.compile as an engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._inductor.config as inductor
+
+from profiler.engines import torch_common
+from profiler.engines.torch_engine import TorchEngine
+from profiler.errors import EngineError
+from profiler.types import Load
+
+
+class TorchCompileEngine(TorchEngine):
+    """A module through `torch.compile`, compiled anew in each run: nothing comes from a cache."""
+
+    def __init__(self, command: Load) -> None:
+        super().__init__(command)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(command.work_dir) / "inductor")
+        # Else generated kernels don't show in a trace; without a profiler it costs nothing.
+        inductor.cpp.enable_kernel_profile = True
+
+    def loaded(self) -> torch.nn.Module:
+        module, self.graph_note = torch_common.load_python_module(self._command)
+        return module
+
+    def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
+        options = self._command.spec.options
+        mode, dynamic = options.get("mode"), options.get("dynamic")
+        compiled: Any = torch.compile(
+            module,
+            mode=None if mode is None else str(mode),
+            dynamic=None if dynamic is None else bool(dynamic),
+        )
+        return compiled  # type: ignore[no-any-return]
+
+    def after_first_call(self) -> int:
+        """What Dynamo itself has counted, back ends included. Raises EngineError if nothing was."""
+        from torch._dynamo.utils import compilation_time_metrics, counters
+
+        graphs = int(counters["stats"]["unique_graphs"])
+        if graphs == 0:
+            raise EngineError(
+                "torch.compile found nothing in this model that it could compile.",
+                "Use torch-eager or torch-script for it.",
+            )
+        breaks = sum(counters["graph_break"].values())
+        graphs_text = "one graph" if graphs == 1 else f"{graphs} graphs"
+        self.graph_note += f", compiled into {graphs_text}"
+        if breaks:
+            self.graph_note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
+        seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
+        return int(seconds * 1e9)
+
+
+def create(command: Load) -> TorchCompileEngine:
+    return TorchCompileEngine(command)

@@ -1,0 +1,78 @@
+"""What the PyTorch engines have in common: a module, called under inference mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from profiler.engines import torch_common
+from profiler.engines.torch_trace import trace_module
+from profiler.types import Load, Traced
+
+
+class TorchEngine:
+    """A module called as `prepared` gives it. An engine of its own overrides that."""
+
+    def __init__(self, command: Load) -> None:
+        torch_common.set_threads(command.spec.options)
+        self.version = f"torch {torch.__version__}"
+        self.graph_note = torch_common.NOTES[command.model.kind]
+        self.input_note = f"tensors on {command.spec.device}, placed before the calls"
+        self._command = command
+        self._device = command.spec.device
+        self._on_cuda = self._device.startswith("cuda")
+        self._module: Any = None
+        self._tensors: list[torch.Tensor] = []
+        # Entered once: a deployment would not enter it for every call.
+        self._inference_mode = torch.inference_mode()
+
+    def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
+        """What is called in place of the loaded module; `self._tensors` are its inputs."""
+        return module
+
+    def load(self) -> None:
+        self._inference_mode.__enter__()
+        module = self.loaded()
+        self._tensors = torch_common.make_tensors(self._command, module)
+        self._module = self.prepared(module.to(self._device))
+
+    def loaded(self) -> torch.nn.Module:
+        """The model's module, on the CPU."""
+        return torch_common.load_module(self._command)
+
+    def infer(self) -> object:
+        return self._module(*self._tensors)
+
+    def synchronize(self) -> None:
+        if self._on_cuda:
+            torch.cuda.synchronize(self._device)
+
+    def after_first_call(self) -> int:
+        return 0
+
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        return trace_module(
+            self._module, self._tensors, self._device, iterations=iterations, warmup=warmup
+        )
+
+    def save_outputs(self, path: Path) -> None:
+        torch_common.save_tensors(torch_common.flatten_outputs(self.infer()), path)
+
+    def output_names(self, outputs: object) -> tuple[str, ...]:
+        names = getattr(self._module, "meta", {}).get("output_names")
+        count = len(torch_common.flatten_outputs(outputs))
+        return tuple(names) if names else tuple(f"output {i}" for i in range(count))
+
+    def weights_bytes(self) -> int:
+        # Shared tensors count once.
+        tensors = {
+            tensor.data_ptr(): tensor.numel() * tensor.element_size()
+            for tensor in (*self._module.parameters(), *self._module.buffers())
+        }
+        return sum(tensors.values())
+
+    def close(self) -> None:
+        self._module = None
+        self._inference_mode.__exit__(None, None, None)

@@ -1,0 +1,31 @@
+"""TorchScript as an engine."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from profiler.engines.torch_engine import TorchEngine
+from profiler.types import Load
+
+
+class TorchScriptEngine(TorchEngine):
+    """A TorchScript file as it is; a module is traced. Option `freeze`: weights are constants."""
+
+    def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
+        script: Any = module
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            if not isinstance(module, torch.jit.ScriptModule):
+                script = torch.jit.trace(module, tuple(self._tensors))  # type: ignore[no-untyped-call]
+                self.graph_note = f"traced from {self.graph_note}"
+            if self._command.spec.options.get("freeze"):
+                script = torch.jit.freeze(script)
+                self.graph_note += ", frozen"
+        return script  # type: ignore[no-any-return]
+
+
+def create(command: Load) -> TorchScriptEngine:
+    return TorchScriptEngine(command)

@@ -1,0 +1,88 @@
+"""What disturbed a round, and which rounds are set aside: pure functions over events."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from profiler.types import (
+    EngineSpec,
+    ForeignProcesses,
+    GpuSample,
+    NoiseRule,
+    Round,
+    TelemetrySample,
+)
+
+# Telemetry comes ten times a second: a turn without a sample of its own has one this close.
+NEAR_NS = 200_000_000
+# NVML's reasons that aren't the card's normal state under load, as a power cap is.
+GPU_DISTURBANCES = frozenset(
+    {"hardware slowdown", "thermal slowdown", "hardware thermal slowdown", "power brake"}
+)
+
+
+class Conditions(Struct, frozen=True, kw_only=True):
+    """The machine during one turn; None where it doesn't tell."""
+
+    cpu_freq_mhz: float | None = None
+    sm_clock_mhz: int | None = None
+    throttle_reasons: tuple[str, ...] = ()
+
+
+def noise_rule(cpu_count: int) -> NoiseRule:
+    """Half a core of other processes, at least 3 % of the machine: what ticks can tell apart."""
+    return NoiseRule(foreign_cpu_share=max(0.5 / max(cpu_count, 1), 0.03))
+
+
+def conditions(turn: Round, spec: EngineSpec, telemetry: Sequence[TelemetrySample]) -> Conditions:
+    """Readings of the telemetry samples in the turn, or the one nearest before its end."""
+    end = bisect.bisect_right(telemetry, turn.time_ns, key=lambda sample: sample.time_ns)
+    since = turn.time_ns - max(sum(turn.latencies_ns), NEAR_NS)
+    start = bisect.bisect_left(telemetry, since, key=lambda sample: sample.time_ns)
+    samples = telemetry[start:end]
+    if not samples:
+        return Conditions()
+    gpus = [gpu for sample in samples if (gpu := _gpu_of(spec, sample)) is not None]
+    frequencies = [s.cpu_freq_mhz for s in samples if s.cpu_freq_mhz is not None]
+    clocks = [gpu.sm_clock_mhz for gpu in gpus if gpu.sm_clock_mhz is not None]
+    reasons = {reason for gpu in gpus for reason in gpu.throttle_reasons}
+    return Conditions(
+        cpu_freq_mhz=min(frequencies, default=None),
+        sm_clock_mhz=min(clocks, default=None),
+        throttle_reasons=tuple(sorted(reasons)),
+    )
+
+
+def _gpu_of(spec: EngineSpec, sample: TelemetrySample) -> GpuSample | None:
+    kind, _, index = spec.device.partition(":")
+    if kind != "cuda":
+        return None
+    return next((gpu for gpu in sample.gpus if gpu.index == int(index or 0)), None)
+
+
+def disturbance(turn: Round, found: Conditions, rule: NoiseRule) -> str:
+    """Why the turn's round is set aside, in words; "" when it isn't."""
+    if turn.foreign_cpu_share > rule.foreign_cpu_share:
+        return f"other processes took {turn.foreign_cpu_share:.0%} of the CPU"
+    if turn.steal_share > rule.steal_share:
+        return f"the hypervisor took {turn.steal_share:.0%} of the CPU"
+    throttled = [reason for reason in found.throttle_reasons if reason in GPU_DISTURBANCES]
+    return f"the GPU was held down: {', '.join(throttled)}" if throttled else ""
+
+
+def mostly_disturbed(disturbed: int, rounds: int) -> bool:
+    """More than half of the rounds: then the load is this machine's state, and none is left out."""
+    return rounds > 0 and disturbed * 2 > rounds
+
+
+def busiest(looks: Iterable[ForeignProcesses]) -> str:
+    """Name of the process that took most CPU time over all looks; "" when none was seen."""
+    totals: dict[str, int] = defaultdict(int)
+    for look in looks:
+        for process in look.processes:
+            totals[process.name] += process.cpu_ns
+    return max(totals, key=lambda name: totals[name], default="")

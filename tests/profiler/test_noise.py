@@ -1,0 +1,120 @@
+"""Which rounds are set aside, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from profiler.noise import (
+    Conditions,
+    busiest,
+    conditions,
+    disturbance,
+    mostly_disturbed,
+    noise_rule,
+)
+from profiler.types import (
+    EngineKind,
+    EngineSpec,
+    ForeignProcess,
+    ForeignProcesses,
+    GpuSample,
+    NoiseRule,
+    Round,
+    RoundKind,
+    TelemetrySample,
+)
+
+SECOND = 1_000_000_000
+ON_CPU = EngineSpec(label="a", engine=EngineKind.ORT)
+ON_GPU = EngineSpec(label="a", engine=EngineKind.ORT, device="cuda:1")
+
+
+def turn(foreign: float = 0.0, steal: float = 0.0, length_ns: int = SECOND) -> Round:
+    """A turn that ends at ten seconds."""
+    return Round(
+        time_ns=10 * SECOND,
+        label="a",
+        index=0,
+        kind=RoundKind.TIMED,
+        started_ns=0,
+        latencies_ns=(length_ns,),
+        foreign_cpu_share=foreign,
+        steal_share=steal,
+    )
+
+
+def sample(at_s: float, freq: float | None = None, **gpu: object) -> TelemetrySample:
+    """Two GPUs, of which the first is always slowed down."""
+    slow = GpuSample(index=0, name="slow", sm_clock_mhz=100, throttle_reasons=("power brake",))
+    second = GpuSample(index=1, name="second", **gpu)  # type: ignore[arg-type]
+    return TelemetrySample(
+        time_ns=int(at_s * SECOND),
+        cpu_pct=0.0,
+        memory_used_bytes=0,
+        memory_total_bytes=0,
+        cpu_freq_mhz=freq,
+        gpus=(slow, second),
+    )
+
+
+@pytest.mark.parametrize(("cores", "share"), [(1, 0.5), (2, 0.25), (8, 0.0625), (64, 0.03)])
+def test_half_a_core_is_the_limit_until_ticks_are_too_coarse(cores: int, share: float) -> None:
+    assert noise_rule(cores).foreign_cpu_share == share
+
+
+@pytest.mark.parametrize(
+    ("found", "throttled", "reason"),
+    [
+        (turn(), (), ""),
+        (turn(foreign=0.25, steal=0.05), (), ""),
+        (turn(foreign=0.26), (), "other processes took 26% of the CPU"),
+        (turn(steal=0.06), (), "the hypervisor took 6% of the CPU"),
+        (turn(), ("power cap",), ""),
+        (turn(), ("power cap", "thermal slowdown"), "the GPU was held down: thermal slowdown"),
+    ],
+)
+def test_the_rule(found: Round, throttled: tuple[str, ...], reason: str) -> None:
+    now = Conditions(throttle_reasons=throttled)
+    assert disturbance(found, now, NoiseRule()) == reason
+
+
+def test_conditions_come_from_the_samples_within_the_turn() -> None:
+    samples = [
+        sample(8.9, 1000.0, sm_clock_mhz=1, throttle_reasons=("thermal slowdown",)),
+        sample(9.1, 3000.0, sm_clock_mhz=1900),
+        sample(9.9, 2500.0, sm_clock_mhz=1800, throttle_reasons=("power cap",)),
+        sample(10.1, 500.0, sm_clock_mhz=2),
+    ]
+    found = conditions(turn(), ON_GPU, samples)
+    assert found == Conditions(
+        cpu_freq_mhz=2500.0, sm_clock_mhz=1800, throttle_reasons=("power cap",)
+    )
+    # A lane on the CPU has no part in what a GPU does.
+    assert conditions(turn(), ON_CPU, samples) == Conditions(cpu_freq_mhz=2500.0)
+
+
+def test_a_short_turn_takes_the_sample_just_before_it() -> None:
+    short = turn(length_ns=1_000_000)
+    assert conditions(short, ON_CPU, [sample(9.85, 2000.0)]).cpu_freq_mhz == 2000.0
+    assert conditions(short, ON_CPU, [sample(9.5, 2000.0)]) == Conditions()
+    assert conditions(short, ON_CPU, []) == Conditions()
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "rounds", "mostly"), [(0, 0, False), (5, 10, False), (6, 10, True), (1, 1, True)]
+)
+def test_more_than_half_is_mostly(disturbed: int, rounds: int, mostly: bool) -> None:
+    assert mostly_disturbed(disturbed, rounds) is mostly
+
+
+def look(**cpu_ns: int) -> ForeignProcesses:
+    processes = tuple(
+        ForeignProcess(name=name, pid=number, cpu_ns=value)
+        for number, (name, value) in enumerate(cpu_ns.items())
+    )
+    return ForeignProcesses(time_ns=0, round=0, processes=processes)
+
+
+def test_the_busiest_process_is_that_of_all_looks_together() -> None:
+    assert busiest([look(backup=5, chrome=4), look(chrome=3)]) == "chrome"
+    assert busiest([]) == ""
