@@ -100,6 +100,8 @@ def interleaved(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "high": found.high,
         "verdict": found.verdict.value,
         "rounds": found.rounds,
+        "set_aside": found.set_aside,
+        "mostly_disturbed": session.mostly_disturbed(),
         "true": BLOCKS / blocks,
         "reason": session.finished.reason if session.finished else "",
         "took_s": time.monotonic() - started,
@@ -130,6 +132,8 @@ def sequential(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "high": high,
         "verdict": "same" if low >= 0.98 and high <= 1.02 else _side(low, high),
         "rounds": 1,
+        "set_aside": 0,
+        "mostly_disturbed": False,
         "true": BLOCKS / blocks,
         "reason": "",
         "took_s": time.monotonic() - started,
@@ -177,9 +181,10 @@ def measure_runs(experiment: str, runs: int, time_limit_s: float) -> None:
     """Cases and engines take turns, so that a slow hour of the machine hits all of them."""
     RESULTS.parent.mkdir(exist_ok=True)
     cases = [(case, engine) for case in _cases(experiment) for engine in ENGINES]
+    done = sum(line["experiment"] == experiment for line in stored_results())
     with tempfile.TemporaryDirectory() as folder, load_if(experiment.endswith("load")):
         for number in range(runs):
-            (blocks, method), engine = cases[number % len(cases)]
+            (blocks, method), engine = cases[(done + number) % len(cases)]
             seed = random.randrange(2**31)
             plan = plan_for(Path(folder), engine, blocks, seed, time_limit_s)
             result = method(plan, blocks)
@@ -230,11 +235,17 @@ def come_and_go() -> None:
 # --- results ----------------------------------------------------------------------------------
 
 
+def stored_results() -> list[dict[str, Any]]:
+    """Every run so far, one dict a run."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(text) for text in RESULTS.read_text("utf-8").splitlines()]
+
+
 def print_table() -> None:
     """One row an experiment and ratio, in Markdown; and the plots."""
-    lines = [json.loads(text) for text in RESULTS.read_text("utf-8").splitlines()]
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for line in lines:
+    for line in stored_results():
         groups.setdefault((line["experiment"], line["blocks"]), []).append(line)
     print(
         "| experiment | true ratio | runs | true ratio inside | called faster or slower |"

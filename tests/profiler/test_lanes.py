@@ -33,6 +33,11 @@ def spec(label: str, engine: EngineKind, device: str = "cpu", **options: object)
                 graph_optimization_level="basic",
             ),
         ),
+        ("c=torch-compile,dynamic=true", spec("c", EngineKind.TORCH_COMPILE, dynamic=True)),
+        (
+            "ort,free_dimensions=batch:1;sequence:128",
+            spec("ort", EngineKind.ORT, free_dimensions="batch:1;sequence:128"),
+        ),
         ("ort,allow_spinning=1", spec("ort", EngineKind.ORT, allow_spinning=True)),
         (
             "ort,execution_provider=XnnpackExecutionProvider",
@@ -56,7 +61,7 @@ def test_an_unknown_engine_lists_the_known_ones(text: str) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("text", ["ort,speed=1", "ort,", "ort,intra_op_threads", "ort,device="])
+@pytest.mark.parametrize("text", ["ort,speed=1", "ort,", "ort,intra_op_threads"])
 def test_an_unknown_option_lists_the_known_ones(text: str) -> None:
     with pytest.raises(PlanError, match="has no option") as caught:
         parse_lane(text)
@@ -67,6 +72,10 @@ def test_an_unknown_option_lists_the_known_ones(text: str) -> None:
     ("text", "hint"),
     [
         ("ort,intra_op_threads=many", "integer"),
+        ("ort,device=", "cpu or cuda:0"),
+        ("ort,device=gpu", "cpu or cuda:0"),
+        ("ort,free_dimensions=batch", "batch:1;sequence:128"),
+        ("torch-compile,mode=fast", "default, reduce-overhead"),
         ("ort,intra_op_threads=-1", "integer"),
         ("ort,intra_op_threads=", "integer"),
         ("ort,allow_spinning=perhaps", "true, false"),
