@@ -6,10 +6,12 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.method import noise_note
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress
 
 PLAIN_INTERVAL_S = 5.0
+MIB = 2**20
 BAR_WIDTH = 24
 
 
@@ -73,12 +75,31 @@ def summary(session: Session) -> str:
         text = "".join(f"{value:>10.4g}" for value in figures)
         rate = f"{stats.throughput_per_s:>10.4g}"
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
+    lines += ["", *_startup_lines(session), noise_note(session)]
     for label in session.labels():
         rows = session.operators(label)[:5]
         if rows:
             top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
             lines.append(f"top operators of {session.name(label)}: {top}")
     return "\n".join(printable(line) for line in lines)
+
+
+def _startup_lines(session: Session) -> list[str]:
+    """What a lane costs before its first answer, and its memory."""
+    lines = []
+    for label, ready in session.ready.items():
+        peak, device = session.peak_memory_bytes(label), session.device_memory_bytes(label)
+        parts = [
+            f"load {ready.load_time_ns / 1e6:.4g} ms",
+            f"compile {ready.compile_time_ns / 1e6:.4g} ms" if ready.compile_time_ns else "",
+            f"first iteration {ready.first_iteration_ns / 1e6:.4g} ms",
+            f"weights {ready.weights_bytes / MIB:.1f} MiB",
+            "" if peak is None else f"peak {peak / MIB:.0f} MiB above the engine alone",
+            "" if device is None else f"GPU {device / MIB:.0f} MiB",
+            ready.graph_note,
+        ]
+        lines.append(f"{session.name(label)}: {', '.join(part for part in parts if part)}")
+    return lines
 
 
 def printable(text: str) -> str:

@@ -9,12 +9,42 @@ from pathlib import Path
 
 import psutil
 
-from profiler.telemetry import gpu_status
+from profiler.nvml import Nvml
 from profiler.version import VERSION
 
-PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "onnxscript", "numpy", "netron")
-# Variables with these prefixes steer thread pools and devices.
-VARIABLES = ("OMP_", "MKL_", "KMP_", "GOMP_", "CUDA_", "ORT_", "TORCH_", "PYTORCH_", "NVIDIA_")
+PACKAGES = (
+    "torch",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "onnx",
+    "onnxscript",
+    "numpy",
+    "netron",
+    "PySide6",
+    "duckdb",
+    "nvidia-ml-py",
+    "transformers",
+)
+# Variables with these prefixes steer thread pools, memory and devices.
+VARIABLES = (
+    "OMP_",
+    "MKL_",
+    "KMP_",
+    "GOMP_",
+    "OPENBLAS_",
+    "ONEDNN_",
+    "DNNL_",
+    "MALLOC_",
+    "LD_PRELOAD",
+    "CUDA_",
+    "CUBLAS_",
+    "CUDNN_",
+    "ORT_",
+    "TORCH_",
+    "TORCHINDUCTOR_",
+    "PYTORCH_",
+    "NVIDIA_",
+)
 
 
 def describe_environment() -> dict[str, str]:
@@ -28,13 +58,19 @@ def describe_environment() -> dict[str, str]:
         "cores": _cores(),
         "affinity": _affinity(),
         "memory": f"{memory.total / 2**30:.1f} GiB",
-        "gpu": gpu_status(),
+        **_gpus(),
         "container limit": _container_limit(),
     }
     found |= {name: version for name in PACKAGES if (version := _version(name))}
     found |= _linux_settings()
     found |= {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
     return {name: value for name, value in found.items() if value}
+
+
+def _gpus() -> dict[str, str]:
+    """Driver, and each GPU with what steers its speed; else why there is none."""
+    with Nvml() as nvml:
+        return nvml.settings() if nvml.names() else {"gpu": nvml.status}
 
 
 def _version(package: str) -> str:
@@ -82,5 +118,21 @@ def _linux_settings() -> dict[str, str]:
     return {
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "smt": _read("/sys/devices/system/cpu/smt/control"),
-        "turbo off": _read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
+        "turbo": _turbo(),
+        "hypervisor": "yes" if " hypervisor" in _read("/proc/cpuinfo")[:8000] else "",
+        "swap": f"{psutil.swap_memory().total / 2**30:.1f} GiB",
+        "transparent huge pages": _chosen(_read("/sys/kernel/mm/transparent_hugepage/enabled")),
     }
+
+
+def _turbo() -> str:
+    """Intel's driver and the general one say it the other way round."""
+    intel = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read("/sys/devices/system/cpu/cpufreq/boost")
+    found = {"0": "on", "1": "off"}.get(intel) or {"1": "on", "0": "off"}.get(boost)
+    return found or ""
+
+
+def _chosen(text: str) -> str:
+    """The kernel writes "always [madvise] never"."""
+    return text.partition("[")[2].partition("]")[0]

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
-from profiler.exporters.html_report import method_note
+from profiler.method import method_note
 from profiler.session import Session
 
 MIB = 2**20
@@ -121,7 +121,7 @@ def _comparisons(session: Session) -> str:
             f"<b>{c.speedup:.3f}</b>",
             f"{c.low:.3f}–{c.high:.3f}",
             escape(c.verdict.value),
-            str(c.rounds),
+            f"{c.rounds}, {c.set_aside} set aside",
         )
         for c in session.comparisons()
         if c.rounds >= 2
@@ -133,18 +133,20 @@ def _comparisons(session: Session) -> str:
 def _start(session: Session) -> str:
     rows = []
     for label, ready in session.ready.items():
-        peak = max((r.peak_rss_bytes for r in session.rounds.get(label, ())), default=0)
+        peak, device = session.peak_memory_bytes(label), session.device_memory_bytes(label)
         rows.append(
             (
                 f"<b>{escape(session.name(label))}</b>",
                 f"{ready.load_time_ns / 1e6:.0f} ms",
+                f"{ready.compile_time_ns / 1e6:.0f} ms" if ready.compile_time_ns else "–",
                 f"{ready.first_iteration_ns / 1e6:.4g} ms",
                 f"{ready.weights_bytes / MIB:.1f} MiB",
-                f"{max(0, peak - ready.baseline_rss_bytes) / MIB:.0f} MiB" if peak else "–",
+                "–" if peak is None else f"{peak / MIB:.0f} MiB",
+                "–" if device is None else f"{device / MIB:.0f} MiB",
                 escape(f"{ready.engine_version} {ready.graph_note}".strip()),
             )
         )
-    header = ["Lane", "load time", "first iteration", "weights", "peak above empty process", "runs"]
+    header = ["Lane", "load", "compile", "first iteration", "weights", "peak", "GPU", "runs"]
     return _table(header, rows) if rows else ""
 
 

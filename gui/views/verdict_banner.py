@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
@@ -64,7 +66,9 @@ class VerdictBanner(QFrame):
             return
         verdicts = {comparison.verdict for comparison in session.comparisons()}
         differs = bool(session.failures) or any(not o.agree for o in session.outputs)
-        self._show(verdict, self._details(), QColor(_edge(verdicts, differs)))
+        doubtful = Verdict.UNRESOLVED in verdicts or session.mostly_disturbed()
+        edge = theme.BAD if differs else theme.OPEN if doubtful else theme.GOOD
+        self._show(verdict, self._details(), QColor(edge))
 
     def _too_early(self) -> bool:
         session = self._model.session
@@ -77,11 +81,13 @@ class VerdictBanner(QFrame):
         parts = []
         for comparison in session.comparisons():
             width = (comparison.high - comparison.low) / comparison.speedup
-            if comparison.rounds >= MIN_ROUNDS:
+            if comparison.rounds >= MIN_ROUNDS and math.isfinite(width):
                 parts.append(
                     f"95 % interval over {comparison.rounds} interleaved rounds, "
                     f"{width:.1%} of the ratio wide"
                 )
+        if aside := session.set_aside():
+            parts.append(f"{len(aside)} disturbed rounds set aside")
         if session.finished is None:
             parts.append("still measuring")
         elif session.finished.reason:
@@ -102,9 +108,3 @@ class VerdictBanner(QFrame):
         super().paintEvent(event)
         painter = QPainter(self)
         painter.fillRect(1, 1, ACCENT_WIDTH, self.height() - 2, self._accent)
-
-
-def _edge(verdicts: set[Verdict], differs: bool) -> str:
-    if differs:
-        return theme.BAD
-    return theme.OPEN if Verdict.UNRESOLVED in verdicts else theme.GOOD

@@ -7,19 +7,23 @@ import io
 
 from profiler.exporters.base import Exporter
 from profiler.session import Session
+from profiler.types import RoundKind
 
-HEADER = ("lane", "round", "kind", "iteration", "latency_ns", "foreign_cpu_share")
+HEADER = ("lane", "round", "kind", "iteration", "latency_ns", "foreign_cpu_share", "set_aside")
 
 
 def render(session: Session) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
+    set_aside = session.set_aside()
     for label in session.labels():
         for item in session.rounds.get(label, ()):
+            timed = item.kind is RoundKind.TIMED
             for number, latency_ns in enumerate(item.latencies_ns):
                 share = f"{item.foreign_cpu_share:.4f}"
-                writer.writerow((label, item.index, item.kind.value, number, latency_ns, share))
+                row = (label, item.index, item.kind.value, number, latency_ns, share)
+                writer.writerow((*row, int(timed and item.index in set_aside)))
     return text.getvalue()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
+from profiler.method import method_note
 from profiler.session import Session
 from profiler.types import RoundKind
 
@@ -30,6 +31,7 @@ def render(session: Session) -> str:
         "VERDICT": escape(session.verdict() or "Nothing was measured."),
         "LATENCY": _latency_table(session),
         "COMPARISONS": _comparisons(session),
+        "MEMORY": _memory(session),
         "ROUNDS": _rounds_plot(session),
         "OPERATORS": _operators(session),
         "OUTPUTS": _outputs(session),
@@ -43,26 +45,6 @@ def render(session: Session) -> str:
     for key, value in parts.items():
         text = text.replace(f"<!--{key}-->", value)
     return text
-
-
-def method_note(session: Session) -> str:
-    """How the numbers were made, in a few sentences."""
-    plan = session.plan
-    if plan is None:
-        return ""
-    timed = [r for rounds in session.rounds.values() for r in rounds if r.kind is RoundKind.TIMED]
-    foreign = 100 * float(np.mean([r.foreign_cpu_share for r in timed])) if timed else 0.0
-    spinning = "Threads of ONNX Runtime stop spinning after each call."
-    return (
-        "Every lane runs in a process of its own. In each round every lane has one turn, in random "
-        "order, and nothing is traced. Speedup is the median over rounds of baseline latency / "
-        "candidate latency; its 95 % interval is distribution-free (sign test) and allows for "
-        "correlated rounds and for stopping when it is narrow. "
-        f"{spinning} Other processes took {foreign:.0f} % of the CPU during timed rounds. "
-        "Operator times come from separate traced rounds, which are slower: read them as shares. "
-        f"Seed {plan.seed}; stop at an interval of {plan.stopping.target_width:.0%} of the ratio "
-        f"or after {plan.stopping.time_limit_s:g} s."
-    )
 
 
 def _colour(session: Session, label: str) -> str:
@@ -111,8 +93,9 @@ def _latency_table(session: Session) -> str:
                 _ms(stats.mean_ns),
                 f"{stats.throughput_per_s:.4g}",
                 _ms(ready.first_iteration_ns) if ready else "",
+                _ms(ready.compile_time_ns) if ready and ready.compile_time_ns else "–",
                 _ms(ready.load_time_ns) if ready else "",
-                str(stats.iterations),
+                f"{stats.iterations} in {stats.rounds}",
             )
         )
     header = (
@@ -124,10 +107,30 @@ def _latency_table(session: Session) -> str:
         "mean",
         "per second",
         "first",
+        "compile",
         "load",
-        "iterations",
+        "iterations, rounds",
     )
     return _table(header, rows) if rows else "<p>No latency was measured.</p>"
+
+
+def _memory(session: Session) -> str:
+    rows = [
+        (
+            escape(session.name(label)),
+            *(
+                "–" if value is None else f"{value / 2**20:.1f}"
+                for value in (
+                    ready.weights_bytes,
+                    session.peak_memory_bytes(label),
+                    session.device_memory_bytes(label),
+                )
+            ),
+        )
+        for label, ready in session.ready.items()
+    ]
+    header = ("Lane, MiB", "weights", "peak above the engine alone", "GPU memory")
+    return _table(header, rows) if rows else ""
 
 
 def _comparisons(session: Session) -> str:
@@ -138,10 +141,11 @@ def _comparisons(session: Session) -> str:
             f"{c.low:.3f}–{c.high:.3f}" if math.isfinite(c.high) else "–",
             escape(c.verdict.value),
             str(c.rounds),
+            str(c.set_aside),
         )
         for c in session.comparisons()
     ]
-    header = ("Comparison", "speedup", "95 % interval", "verdict", "rounds")
+    header = ("Comparison", "speedup", "95 % interval", "verdict", "rounds", "set aside")
     return _table(header, rows) if rows else ""
 
 
@@ -159,11 +163,12 @@ def _rounds_plot(session: Session) -> str:
     if not points:
         return ""
     last = max(x for x, _ in points) or 1
+    set_aside = session.set_aside()
     top = max(y for _, y in points) * 1.08
     dots = "".join(
         f'<circle cx="{LEFT + (WIDTH - LEFT - 8) * x / last:.1f}" '
         f'cy="{(HEIGHT - BOTTOM) * (1 - y / top) + 4:.1f}" r="2.5" '
-        f'fill="{_colour(session, label)}"/>'
+        f'fill="{_colour(session, label)}"{_faint(x in set_aside)}/>'
         for label, values in series.items()
         for x, y in values
     )
@@ -179,6 +184,11 @@ def _rounds_plot(session: Session) -> str:
         f'{ticks}{dots}<text x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">round</text>'
         f'<text x="4" y="14">ms</text></svg>'
     )
+
+
+def _faint(faint: bool) -> str:
+    """A round that was set aside."""
+    return ' fill-opacity="0.25"' if faint else ""
 
 
 def _operators(session: Session) -> str:

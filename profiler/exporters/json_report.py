@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from profiler.exporters.base import Exporter
+from profiler.method import method_note
+from profiler.noise import busiest
 from profiler.session import Session
 from profiler.types import Comparison, RoundKind
 
@@ -32,6 +34,8 @@ def report(session: Session) -> dict[str, Any]:
         "baseline": plan.baseline if plan else None,
         "lanes": [_lane(session, label) for label in session.labels()],
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
+        "noise": _noise(session),
+        "method": method_note(session),
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
         "started_ns": session.started_ns,
@@ -41,17 +45,23 @@ def report(session: Session) -> dict[str, Any]:
 def _lane(session: Session, label: str) -> dict[str, Any]:
     spec, stats = session.spec(label), session.latency_stats(label)
     ready, failure = session.ready.get(label), session.failures.get(label)
+    set_aside = session.set_aside()
     return {
         "label": label,
         "name": session.name(label),
         "engine": spec.engine.value,
         "device": spec.device,
         "options": spec.options,
+        "model": msgspec.to_builtins(spec.model) if spec.model else None,
         "engine_version": ready.engine_version if ready else None,
         "graph_note": ready.graph_note if ready else "",
         "load_time_ns": ready.load_time_ns if ready else None,
+        "input_note": ready.input_note if ready else "",
+        "compile_time_ns": ready.compile_time_ns if ready else None,
         "first_iteration_ns": ready.first_iteration_ns if ready else None,
         "weights_bytes": ready.weights_bytes if ready else None,
+        "peak_memory_bytes": session.peak_memory_bytes(label),
+        "device_memory_bytes": session.device_memory_bytes(label),
         "latency_ns": stats
         and {
             "p50": stats.p50_ns,
@@ -68,6 +78,11 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
                 "index": r.index,
                 "latencies_ns": list(r.latencies_ns),
                 "foreign_cpu_share": r.foreign_cpu_share,
+                "steal_share": r.steal_share,
+                "minor_page_faults": r.minor_page_faults,
+                "major_page_faults": r.major_page_faults,
+                "set_aside": r.index in set_aside,
+                **msgspec.to_builtins(session.conditions(r)),
             }
             for r in session.rounds.get(label, ())
             if r.kind is RoundKind.TIMED
@@ -87,8 +102,23 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "high": comparison.high,
         "verdict": comparison.verdict.value,
         "rounds": comparison.rounds,
+        "set_aside": comparison.set_aside,
         "outputs_agree": outputs.agree if outputs else None,
+        "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
+    }
+
+
+def _noise(session: Session) -> dict[str, Any]:
+    return {
+        "rule": msgspec.to_builtins(session.plan.noise) if session.plan else None,
+        "rounds": session.timed_rounds(),
+        "disturbed": [
+            {"index": index, "reason": reason}
+            for index, reason in sorted(session.disturbed.items())
+        ],
+        "mostly_disturbed": session.mostly_disturbed(),
+        "busiest_process": busiest(session.foreign) or None,
     }
 
 

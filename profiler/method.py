@@ -1,0 +1,75 @@
+"""How a session's figures were made, in words: pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from profiler.noise import busiest
+from profiler.session import Session
+from profiler.types import EngineKind, EngineSpec, RoundKind
+
+
+def method_note(session: Session) -> str:
+    """What a reader needs to judge the figures, in a few sentences."""
+    plan = session.plan
+    if plan is None:
+        return ""
+    sentences = [
+        "Every lane runs in a process of its own, and gets the same input values. In each round "
+        "every lane has one turn, in random order, and nothing is traced.",
+        "Speedup is the median over rounds of baseline latency / candidate latency; its 95 % "
+        "interval is distribution-free (sign test) and allows for correlated rounds and for "
+        "stopping when it is narrow.",
+        *(_spinning(spec) for spec in plan.engines if spec.engine is EngineKind.ORT),
+        *_placement(session),
+        noise_note(session),
+        "Operator times come from separate traced rounds, which are slower: read them as shares.",
+        f"Seed {plan.seed}; stop at an interval of {plan.stopping.target_width:.0%} of the ratio "
+        f"or after {plan.stopping.time_limit_s:g} s.",
+    ]
+    return " ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def _spinning(spec: EngineSpec) -> str:
+    if not spec.options.get("allow_spinning", True):
+        return f"Threads of lane {spec.label} don't spin."
+    if not spec.options.get("stop_spinning", True):
+        return f"Threads of lane {spec.label} go on spinning after a call, into other lanes' turns."
+    return "Threads of ONNX Runtime spin within a call and stop when it ends."
+
+
+def _placement(session: Session) -> list[str]:
+    found = []
+    if session.plan and session.plan.lane_cpus:
+        cpus = ", ".join(str(cpu) for cpu in session.plan.lane_cpus)
+        found.append(f"Lanes are kept on CPUs {cpus}, and the window off them.")
+    for label, ready in session.ready.items():
+        if ready.input_note:
+            found.append(f"Inputs of {session.name(label)}: {ready.input_note}.")
+    return found
+
+
+def noise_note(session: Session) -> str:
+    """What else the machine did, and what became of the rounds that it disturbed."""
+    timed = [r for rounds in session.rounds.values() for r in rounds if r.kind is RoundKind.TIMED]
+    if not timed or session.plan is None:
+        return ""
+    foreign = float(np.mean([turn.foreign_cpu_share for turn in timed]))
+    rule = session.plan.noise
+    text = (
+        f"Other processes took {foreign:.0%} of the CPU during timed rounds on average. A round is "
+        f"disturbed when they take more than {rule.foreign_cpu_share:.0%}, a hypervisor more than "
+        f"{rule.steal_share:.0%}, or heat or a power brake holds a lane's GPU down: "
+    )
+    if not session.disturbed:
+        return text + "none was."
+    who = busiest(session.foreign)
+    causes = Counter(reason.split(" took ")[0] for reason in session.disturbed.values())
+    cause = causes.most_common(1)[0][0]
+    fate = "all take part, since most were" if session.mostly_disturbed() else "set aside"
+    return (
+        f"{text}{len(session.disturbed)} of {session.timed_rounds()} rounds were ({fate}); "
+        f"mostly, {cause}{f' (above all {who})' if who else ''}."
+    )
