@@ -100,6 +100,7 @@ def interleaved(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "high": found.high,
         "verdict": found.verdict.value,
         "rounds": found.rounds,
+        "launches": found.launches,
         "set_aside": found.set_aside,
         "mostly_disturbed": session.mostly_disturbed(),
         "true": BLOCKS / blocks,
@@ -132,6 +133,7 @@ def sequential(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "high": high,
         "verdict": "same" if low >= 0.98 and high <= 1.02 else _side(low, high),
         "rounds": 1,
+        "launches": 1,
         "set_aside": 0,
         "mostly_disturbed": False,
         "true": BLOCKS / blocks,
@@ -202,7 +204,8 @@ def measure_runs(experiment: str, runs: int, time_limit_s: float) -> None:
                 f"{number + 1:3}/{runs} {engine.value:12} {blocks:3} blocks "
                 f"{result['speedup']:.4f} [{result['low']:.4f}, {result['high']:.4f}] "
                 f"true {result['true']:.4f} {result['verdict']:10} "
-                f"{result['rounds']} rounds, {result['took_s']:.0f} s",
+                f"{result['rounds']} rounds, {result['launches']} launches, "
+                f"{result['took_s']:.0f} s",
                 flush=True,
             )
 

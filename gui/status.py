@@ -67,6 +67,8 @@ class RunStatus:
         if event.phase is not Phase.MEASURING:
             return f"{event.phase.value.capitalize()} {detail}".strip()
         parts = [f"Measuring: round {event.round}"]
+        if event.detail:
+            parts.append(event.detail)
         if event.interval_width is not None and event.interval_width < 10:
             plan = self._model.session.plan
             target = plan.stopping.target_width if plan else 0.0

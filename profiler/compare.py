@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
-import numpy as np
-
-from profiler.stats import median_interval, paired_ratios
+from profiler.stats import launches_estimate, paired_ratios, usable_launches
 from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
 
 # A whole interval inside of 1 +- this is called "same".
@@ -29,25 +27,29 @@ def compare_rounds(
     candidate: tuple[str, Mapping[int, float]],
     *,
     set_aside: Set[int] = frozenset(),
+    launches: Mapping[int, int] | None = None,
     comparisons: int = 1,
 ) -> Comparison | None:
     """Speedup of the candidate over the baseline; None before the first paired round.
 
-    A lane is given as its label and its `round_medians`. `comparisons`: how many candidates are
-    compared with the baseline in this run.
+    A lane is given as its label and its `round_medians`. `launches`: each round's launch, by index.
+    `comparisons`: how many candidates are compared with the baseline in this run.
     """
-    ratios = paired_ratios(baseline[1], candidate[1], set_aside)
-    if not ratios.size:
+    ratios = paired_ratios(baseline[1], candidate[1], set_aside=set_aside, launches=launches)
+    if not ratios:
         return None
-    low, high = median_interval(ratios, comparisons=comparisons)
+    speedup, low, high = launches_estimate(ratios, comparisons=comparisons)
+    used = usable_launches(ratios) or ratios
+    rounds = sum(values.size for values in used)
     return Comparison(
         baseline=baseline[0],
         candidate=candidate[0],
-        speedup=float(np.median(ratios)),
+        speedup=speedup,
         low=low,
         high=high,
-        verdict=judge(low, high, int(ratios.size)),
-        rounds=int(ratios.size),
+        verdict=judge(low, high, rounds),
+        rounds=rounds,
+        launches=len(used),
         set_aside=len(set_aside),
     )
 

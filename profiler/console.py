@@ -53,7 +53,7 @@ def progress_text(event: Progress) -> str:
     if event.phase is not Phase.MEASURING:
         return f"{event.phase} {event.detail}".strip()
     full = round(BAR_WIDTH * (event.fraction or 0.0))
-    parts = [f"round {event.round}"]
+    parts = [f"round {event.round}", *filter(None, [event.detail])]
     if event.interval_width is not None and event.interval_width < 10:
         parts.append(f"interval {event.interval_width:.1%} of the ratio")
     if event.time_left_s is not None:

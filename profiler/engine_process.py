@@ -22,10 +22,10 @@ REAP_S = 2.0
 class EngineProcess:
     """A spawned process that runs `worker.main`. `label`, `pid` and `alive` tell who it is."""
 
-    def __init__(self, spec: EngineSpec, work_dir: Path) -> None:
+    def __init__(self, spec: EngineSpec, work_dir: Path, launch: int = 0) -> None:
         context = multiprocessing.get_context("spawn")
         self.label = spec.label
-        self._log_path = work_dir / "engine.log"
+        self._log_path = work_dir / f"engine-{launch}.log"
         self._log_path.touch()
         self._log_read_bytes = 0
         self._connection, theirs = context.Pipe()

@@ -41,6 +41,7 @@ class Lane:
         self.can_trace = True
         self._cancelled = cancelled
         self._medians_ns: list[float] = []
+        self._launch = 0
         work_dir.mkdir(parents=True, exist_ok=True)
         self.process = EngineProcess(spec, work_dir)
 
@@ -48,13 +49,24 @@ class Lane:
     def label(self) -> str:
         return self.spec.label
 
+    def launch_again(self) -> None:
+        """A new process in place of the present one; nothing is loaded in it yet."""
+        self.process.close()
+        self._launch += 1
+        self._medians_ns.clear()
+        self.process = EngineProcess(self.spec, self.work_dir, self._launch)
+
     def request(self, command: AnyCommand, timeout_s: float) -> AnyReply:
-        """Send a command and wait for its reply.
+        """Send a command and wait for its reply. Raises as `wait` does."""
+        self.process.send(command)
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float) -> AnyReply:
+        """The reply to the command sent.
 
         Raises CancelledError when the person stops the run, EngineError (or the error that the
         engine process names) when it fails, dies or doesn't answer within `timeout_s`.
         """
-        self.process.send(command)
         deadline = time.monotonic() + timeout_s
         while True:
             reply = self.process.receive(POLL_S)

@@ -19,9 +19,10 @@ def method_note(session: Session) -> str:
     sentences = [
         "Every lane runs in a process of its own, and gets the same input values. In each round "
         "every lane has one turn, in random order, and nothing is traced.",
-        "Speedup is the median over rounds of baseline latency / candidate latency; its 95 % "
-        "interval is distribution-free (sign test) and allows for correlated rounds and for "
-        "stopping when it is narrow.",
+        "Lanes are launched anew within a run, as time allows, since one process differs from the "
+        "next. Speedup is the median over a launch's rounds of baseline latency / candidate "
+        "latency, averaged over launches (geometric mean); its 95 % interval allows for "
+        "differences between launches (a moderated t) and for stopping when it is narrow.",
         *(_spinning(spec) for spec in plan.engines if spec.engine is EngineKind.ORT),
         *_placement(session),
         noise_note(session),

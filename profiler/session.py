@@ -17,6 +17,7 @@ from profiler.types import (
     Event,
     ForeignProcesses,
     LatencyStats,
+    LaunchedAgain,
     LogLine,
     ModelConverted,
     OperatorRow,
@@ -57,6 +58,9 @@ class Session:
     medians: dict[str, dict[int, float]] = field(
         default_factory=lambda: defaultdict(dict), compare=False, repr=False
     )
+    # Which launch each timed round belongs to, and the processes of each lane over all launches.
+    launches: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+    pids: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
@@ -75,6 +79,10 @@ class Session:
                 self.converted.append(event)
             case EngineReady():
                 self.ready[event.label] = event
+                self.pids[event.label].add(event.pid)
+            case LaunchedAgain():
+                for label, pid in event.pids.items():
+                    self.pids[label].add(pid)
             case Round():
                 self._take_round(event)
             case OpTimings():
@@ -98,6 +106,7 @@ class Session:
         if turn.kind is not RoundKind.TIMED:
             return
         self.medians[turn.label] |= round_medians([turn])
+        self.launches[turn.index] = turn.launch
         if self.plan is None:
             return
         reason = disturbance(turn, self.conditions(turn), self.plan.noise)
@@ -121,7 +130,7 @@ class Session:
 
     def timed_rounds(self) -> int:
         """How many rounds were timed so far, in any lane."""
-        return len({index for medians in self.medians.values() for index in medians})
+        return len(self.launches)
 
     def mostly_disturbed(self) -> bool:
         """Whether the machine was busy with other things for more than half of the run."""
@@ -148,14 +157,12 @@ class Session:
 
     def device_memory_bytes(self, label: str) -> int | None:
         """Highest GPU memory of the lane's process; None where NVML doesn't tell."""
-        ready = self.ready.get(label)
-        if ready is None:
-            return None
+        pids = self.pids.get(label, set())
         used = [
-            gpu.process_memory_bytes[ready.pid]
+            gpu.process_memory_bytes[pid]
             for sample in self.telemetry
             for gpu in sample.gpus
-            if ready.pid in gpu.process_memory_bytes
+            for pid in pids & gpu.process_memory_bytes.keys()
         ]
         return max(used, default=None)
 
@@ -184,6 +191,7 @@ class Session:
                 baseline,
                 (label, self.medians[label]),
                 set_aside=set_aside,
+                launches=self.launches,
                 comparisons=max(1, len(self.plan.engines) - 1),
             )
             for label in self.labels()

@@ -118,6 +118,7 @@ class SessionWriter:
                     event.foreign_cpu_share,
                     event.peak_rss_bytes,
                     list(event.latencies_ns),
+                    event.launch,
                     event.steal_share,
                     event.minor_page_faults,
                     event.major_page_faults,
@@ -281,7 +282,7 @@ def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
 def _rounds(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
     rows = database.execute(
         "SELECT seq, time_ns, label, index, kind, started_ns, foreign_cpu_share, peak_rss_bytes, "
-        "latencies_ns, steal_share, minor_page_faults, major_page_faults FROM rounds"
+        "latencies_ns, launch, steal_share, minor_page_faults, major_page_faults FROM rounds"
     )
     return [(seq, _struct(rows, Round, values)) for seq, *values in rows.fetchall()]
 

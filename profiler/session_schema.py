@@ -2,7 +2,7 @@
 
 Version 1 (0.1.0): first version. `events.content` is Python's JSON (it may say NaN or Infinity),
 `op_timings.source_nodes` a JSON list.
-Version 2 (0.1.0): `rounds` has steal_share and page faults.
+Version 2 (0.1.0): `rounds` has the launch, steal_share and page faults.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ VERSION = 2
 # MIGRATIONS[n] brings a file of version n to n + 1.
 MIGRATIONS: dict[int, str] = {
     1: """
+ALTER TABLE rounds ADD COLUMN launch INTEGER DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN steal_share DOUBLE DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN minor_page_faults BIGINT DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN major_page_faults BIGINT DEFAULT 0;
@@ -24,7 +25,7 @@ CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, co
 CREATE TABLE rounds (
     seq BIGINT, time_ns BIGINT, label VARCHAR, index INTEGER, kind VARCHAR, started_ns BIGINT,
     foreign_cpu_share DOUBLE, peak_rss_bytes BIGINT, latencies_ns BIGINT[],
-    steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT
+    launch INTEGER, steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT
 );
 CREATE TABLE traces (
     seq BIGINT, time_ns BIGINT, label VARCHAR, round INTEGER, iterations INTEGER,

@@ -13,6 +13,12 @@ from profiler.types import LatencyStats, Round, RoundKind
 
 # Confidence of one look at the interval; over a whole run, with its stopping rule, 95 %.
 LEVEL = 0.98
+# Normal quantile of that level, two-sided: an interval's half-width in standard errors.
+NORMAL_AT_LEVEL = 2.326
+# How far launches of a pair of lanes are apart before anything is known of them, and for how many
+# launches of its own that counts.
+LAUNCH_SPREAD = 0.01
+LAUNCH_DF = 3
 
 
 def latency_stats(
@@ -48,17 +54,22 @@ def round_medians(rounds: Iterable[Round]) -> dict[int, float]:
 
 
 def paired_ratios(
-    baseline: Mapping[int, float], candidate: Mapping[int, float], set_aside: Set[int] = frozenset()
-) -> NDArray[np.float64]:
-    """Baseline / candidate of the medians of each round that both ran and that isn't set aside."""
-    return np.array(
-        [
-            median / candidate[index]
-            for index, median in baseline.items()
-            if index in candidate and index not in set_aside
-        ],
-        dtype=np.float64,
-    )
+    baseline: Mapping[int, float],
+    candidate: Mapping[int, float],
+    *,
+    set_aside: Set[int] = frozenset(),
+    launches: Mapping[int, int] | None = None,
+) -> list[NDArray[np.float64]]:
+    """Baseline / candidate of the medians of each round that both ran and that isn't set aside.
+
+    An array a launch; `launches` tells each round's, by index (default: all are of one).
+    """
+    found: dict[int, list[float]] = {}
+    for index, median in baseline.items():
+        if index in candidate and index not in set_aside:
+            launch = launches.get(index, 0) if launches else 0
+            found.setdefault(launch, []).append(median / candidate[index])
+    return [np.array(values, dtype=np.float64) for _, values in sorted(found.items())]
 
 
 def median_interval(values: NDArray[np.float64], *, comparisons: int = 1) -> tuple[float, float]:
@@ -87,6 +98,80 @@ def median_interval(values: NDArray[np.float64], *, comparisons: int = 1) -> tup
         return (0.0, float("inf"))
     ordered = np.sort(values)
     return (float(ordered[rank - 1]), float(ordered[count - rank]))
+
+
+def usable_launches(ratios: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Those with enough rounds for an interval of their own: a launch's first rounds wait."""
+    return [values for values in ratios if math.isfinite(median_interval(values)[1])]
+
+
+def launches_estimate(
+    ratios: Sequence[NDArray[np.float64]], *, comparisons: int = 1
+) -> tuple[float, float, float]:
+    """(ratio, low, high) over several launches of the lanes; `ratios` has an array a launch.
+
+    One process differs from the next of the same lane: where its memory lies decides about caches.
+    Measured here, launches of one lane differ by 0.2 to 2 % (docs/measurement.md). More rounds of
+    one launch don't average that out, so that the unit is the launch: its value is the median of
+    its rounds' paired ratios, and the ratio is the geometric mean of these.
+
+    The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
+    "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
+    (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
+    medians. s0^2 is `LAUNCH_SPREAD` squared plus the variance that the launches' medians have from
+    their rounds, and d0 is `LAUNCH_DF`. So one launch has an interval too, an honestly wide one,
+    and two launches that agree by chance don't make a narrow one.
+
+    The run stops when this interval is narrow: `LEVEL` is the level of one look. `comparisons`
+    intervals that should hold together share the error (Bonferroni). (ratio, 0, inf) while no
+    launch has enough rounds for an interval of its own.
+    """
+    known = usable_launches(ratios)
+    if not known:
+        return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
+    logs = np.array([math.log(float(np.median(values))) for values in known])
+    intervals = [median_interval(values) for values in known]
+    errors = [math.log(high / low) / (2 * NORMAL_AT_LEVEL) for low, high in intervals]
+    count, centre = len(known), float(logs.mean())
+    before = LAUNCH_SPREAD**2 + float(np.mean(np.square(errors)))
+    squares = float(np.sum((logs - centre) ** 2))
+    freedom = LAUNCH_DF + count - 1
+    variance = (LAUNCH_DF * before + squares) / freedom
+    half = student_quantile(1 - (1 - LEVEL) / (2 * comparisons), freedom) * math.sqrt(
+        variance / count
+    )
+    return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+
+
+@functools.cache
+def student_quantile(probability: float, freedom: int) -> float:
+    """Student's t for a probability above 1/2, by bisection of its distribution."""
+    low, high = 0.0, 1.0
+    while _student_cdf(high, freedom) < probability:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_cdf(middle, freedom) < probability else (low, middle)
+    return high
+
+
+def _student_cdf(t: float, freedom: int) -> float:
+    """For t >= 0, exactly (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    if freedom % 2:
+        term, total = cosine, 0.0
+        for step in range(3, freedom + 1, 2):
+            total += term
+            term *= cosine**2 * (step - 1) / step
+        central = 2 / math.pi * (angle + sine * total)
+    else:
+        term, total = 1.0, 0.0
+        for step in range(2, freedom + 1, 2):
+            total += term
+            term *= cosine**2 * (step - 1) / step
+        central = sine * total
+    return 0.5 + central / 2
 
 
 @functools.cache

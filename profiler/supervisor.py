@@ -6,6 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from profiler.compare import relative_width
@@ -24,6 +25,7 @@ from profiler.types import (
     EngineReady,
     Event,
     ForeignProcesses,
+    LaunchedAgain,
     Load,
     Loaded,
     LogLine,
@@ -99,6 +101,10 @@ class _Runner:
         self.timed_round = 0
         self.traced_s = 0.0
         self.measuring_since = 0.0
+        # Launches so far but the first, how long the last one took, and when it was over.
+        self.launch = 0
+        self.launching_s = 0.0
+        self.launched_s = 0.0
         self.processes: ProcessTable | None = None
         self.looked_s = 0.0
 
@@ -145,20 +151,24 @@ class _Runner:
             try:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
                 self.lanes[spec.label] = lane
-                command = Load(
-                    spec=spec,
-                    model=model,
-                    inputs=self.plan.inputs,
-                    work_dir=str(lane.work_dir),
-                    cpus=self.plan.lane_cpus,
-                )
-                reply = lane.request(command, LOAD_TIMEOUT_S)
+                started = self.clock()
+                reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
+                self.launching_s += self.clock() - started
                 yield self._ready(lane, reply)
                 yield from lane.log_events()
             except CancelledError:
                 raise
             except ProfilerError as error:
                 yield from self._fail(spec.label, Phase.LOADING, error)
+
+    def _load_of(self, lane: Lane) -> Load:
+        return Load(
+            spec=lane.spec,
+            model=lane.model,
+            inputs=self.plan.inputs,
+            work_dir=str(lane.work_dir),
+            cpus=self.plan.lane_cpus,
+        )
 
     def _ready(self, lane: Lane, reply: object) -> EngineReady:
         if not isinstance(reply, Loaded):
@@ -180,25 +190,27 @@ class _Runner:
         )
 
     def _warm_up(self) -> Iterator[Event]:
-        rule = self.plan.warmup
+        started = self.clock()
         for lane in list(self.lanes.values()):
-            started = self.clock()
-            calls = index = 0
-            while True:
-                yield self._progress(
-                    Phase.WARMING_UP,
-                    lane.label,
-                    fraction=min(1.0, (self.clock() - started) / rule.time_limit_s),
-                )
-                # Single calls at first, to learn how long one takes; then a median of several.
-                count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
-                event = yield from self._turn(lane, RoundKind.WARMUP, index, count)
-                if event is None:
-                    break
-                calls, index = calls + count, index + 1
-                over = self.clock() - started > rule.time_limit_s or index >= rule.max_calls
-                if over or (calls >= rule.min_calls and lane.settled(rule)):
-                    break
+            yield from self._warm_up_lane(lane)
+        self.launching_s += self.clock() - started
+
+    def _warm_up_lane(self, lane: Lane) -> Iterator[Event]:
+        rule, started = self.plan.warmup, self.clock()
+        calls = index = 0
+        while True:
+            if not self.launch:
+                share = (self.clock() - started) / rule.time_limit_s
+                yield self._progress(Phase.WARMING_UP, lane.label, fraction=min(1.0, share))
+            # Single calls at first, to learn how long one takes; then a median of several.
+            count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
+            event = yield from self._turn(lane, RoundKind.WARMUP, index, count)
+            if event is None:
+                return
+            calls, index = calls + count, index + 1
+            over = self.clock() - started > rule.time_limit_s or index >= rule.max_calls
+            if over or (calls >= rule.min_calls and lane.settled(rule)):
+                return
 
     def _compare_outputs(self) -> Iterator[Event]:
         saved: dict[str, Path] = {}
@@ -235,7 +247,7 @@ class _Runner:
 
     def _measure(self) -> Generator[Event, None, str]:
         """Timed rounds with traced rounds between them. Returns the reason for its end."""
-        self.measuring_since = self.looked_s = self.clock()
+        self.measuring_since = self.launched_s = self.looked_s = self.clock()
         self.processes = ProcessTable()
         while self.lanes:
             if self.cancelled():
@@ -254,7 +266,51 @@ class _Runner:
                 yield from self._traced_round(only_untraced=bool(reason))
             if reason:
                 return reason
+            if self._launch_is_due():
+                yield from self._launch_again()
         return "all lanes failed"
+
+    def _launch_is_due(self) -> bool:
+        """When this launch had its rounds and its share of the time, and another one still fits."""
+        rule, now = self.plan.launches, self.clock()
+        aside = self.session.set_aside()
+        rounds = sum(
+            launch == self.launch and index not in aside
+            for index, launch in self.session.launches.items()
+        )
+        least_s = self.launching_s * (1 - rule.most_share) / rule.most_share
+        if rounds < rule.min_rounds or now - self.launched_s < least_s:
+            return False
+        end_s = now - self.measuring_since + self.launching_s + rule.min_rounds * self._round_s()
+        return len(self.lanes) > 1 and end_s <= self.plan.stopping.time_limit_s
+
+    def _launch_again(self) -> Iterator[Event]:
+        """Every lane in a new process, warmed up."""
+        started = self.clock()
+        self.launch += 1
+        yield self._measuring_progress(self._width(), f"launch {self.launch + 1}")
+        for lane in list(self.lanes.values()):
+            yield from lane.log_events()
+            lane.launch_again()
+        for lane in list(self.lanes.values()):
+            yield from self._guarded(lane, partial(lane.process.send, self._load_of(lane)))
+        for lane in list(self.lanes.values()):
+            yield from self._guarded(lane, partial(lane.wait, LOAD_TIMEOUT_S))
+        for lane in list(self.lanes.values()):
+            yield from self._warm_up_lane(lane)
+        pids = {label: lane.process.pid or 0 for label, lane in self.lanes.items()}
+        yield LaunchedAgain(time_ns=time.time_ns(), launch=self.launch, pids=pids)
+        self.launched_s = self.clock()
+        self.launching_s = self.launched_s - started
+
+    def _guarded(self, lane: Lane, step: Callable[[], object]) -> Iterator[Event]:
+        """A step of a launch; the lane that fails in it is left out from then on."""
+        try:
+            step()
+        except CancelledError:
+            raise
+        except ProfilerError as error:
+            yield from self._fail(lane.label, Phase.MEASURING, error)
 
     def _look_for_others(self) -> Iterator[Event]:
         """Who else was busy, when the round just timed was disturbed."""
@@ -324,6 +380,7 @@ class _Runner:
             kind=kind,
             started_ns=reply.started_ns,
             latencies_ns=reply.latencies_ns,
+            launch=self.launch,
             foreign_cpu_share=foreign_share,
             steal_share=steal_share,
             minor_page_faults=reply.minor_page_faults,
@@ -382,7 +439,7 @@ class _Runner:
         elapsed_s = self.clock() - self.measuring_since
         return self.traced_s <= self.plan.traced_share * elapsed_s or self.traced_s == 0
 
-    def _measuring_progress(self, width: float | None) -> Progress:
+    def _measuring_progress(self, width: float | None, detail: str = "") -> Progress:
         rule = self.plan.stopping
         elapsed_s = self.clock() - self.measuring_since
         left_s = max(0.0, rule.time_limit_s - elapsed_s)
@@ -391,6 +448,7 @@ class _Runner:
             left_s = min(left_s, max(0.0, elapsed_s * ((width / rule.target_width) ** 2 - 1)))
         return self._progress(
             Phase.MEASURING,
+            detail,
             fraction=min(1.0, elapsed_s / (elapsed_s + left_s)) if elapsed_s else 0.0,
             interval_width=width,
             time_left_s=left_s,

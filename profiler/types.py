@@ -151,6 +151,16 @@ class StoppingRule(Struct, frozen=True, kw_only=True):
     max_rounds: int = 10_000
 
 
+class LaunchRule(Struct, frozen=True, kw_only=True):
+    """Lanes are launched anew within a run, since one process differs from the next.
+
+    A launch has at least `min_rounds` rounds; launching takes at most `most_share` of the time.
+    """
+
+    min_rounds: int = 10
+    most_share: float = 0.5
+
+
 class NoiseRule(Struct, frozen=True, kw_only=True):
     """A round is set aside when, in any lane's turn of it, one of these is passed.
 
@@ -186,6 +196,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     traced_share: float = 0.2
     traced_iterations: int = 3
     seed: int = 0
+    launches: LaunchRule = LaunchRule()
     noise: NoiseRule = NoiseRule()
     lane_cpus: tuple[int, ...] = ()
     tolerance: Tolerance | None = None
@@ -246,8 +257,15 @@ class EngineReady(Event, frozen=True, kw_only=True):
     output_names: tuple[str, ...] = ()
 
 
+class LaunchedAgain(Event, frozen=True, kw_only=True):
+    """New processes of all lanes that are left, by label; `launch` counts from 0."""
+
+    launch: int
+    pids: dict[str, int]
+
+
 class Round(Event, frozen=True, kw_only=True):
-    """One block of iterations of one lane.
+    """One block of iterations of one lane, in the lane's process of that `launch`.
 
     `started_ns` is `time.perf_counter_ns()` of the machine's monotonic clock, shared by processes.
     `foreign_cpu_share`: CPU time that other processes took in the round, over what the machine has;
@@ -259,6 +277,7 @@ class Round(Event, frozen=True, kw_only=True):
     kind: RoundKind
     started_ns: int
     latencies_ns: tuple[int, ...]
+    launch: int = 0
     foreign_cpu_share: float = 0.0
     steal_share: float = 0.0
     minor_page_faults: int = 0
@@ -392,6 +411,7 @@ AnyEvent = (
     | Progress
     | ModelConverted
     | EngineReady
+    | LaunchedAgain
     | Round
     | OpTimings
     | OutputsCompared
@@ -554,7 +574,7 @@ class LatencyStats(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """Speedup = baseline latency / candidate latency, with its 95 % interval [low, high].
 
-    `rounds` took part, `set_aside` did not.
+    `rounds` took part, of that many `launches`; `set_aside` did not.
     """
 
     baseline: str
@@ -564,6 +584,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     high: float
     verdict: Verdict
     rounds: int
+    launches: int = 1
     set_aside: int = 0
 
 

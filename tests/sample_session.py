@@ -15,6 +15,7 @@ from profiler.types import (
     ForeignProcesses,
     GpuSample,
     InputSpec,
+    LaunchedAgain,
     LogLine,
     ModelConverted,
     ModelKind,
@@ -133,6 +134,7 @@ def sample_events(
                 kind=kind,
                 started_ns=10 * index,
                 latencies_ns=(latency_ns, latency_ns + 2, latency_ns + 4),
+                launch=index // 10,
                 foreign_cpu_share=0.125,
                 steal_share=0.01,
                 minor_page_faults=5,
@@ -143,6 +145,7 @@ def sample_events(
             for index in range(count)
             for label, latency_ns in ((base, 3_999_998), (fast, 1_999_998))
         ),
+        LaunchedAgain(time_ns=7, launch=1, pids={base: 2, fast: 3}),
         OpTimings(
             time_ns=8,
             label=fast,

@@ -35,7 +35,10 @@ class Script:
 
     latencies_ns: Iterable[int] = field(default_factory=lambda: repeat(1_000_000))
     output: float = 1.0
+    load_s: float = 0.0
     load_error: Failed | None = None
+    # So many launches load before `load_error` comes.
+    loads_well: int = 0
     trace_error: Failed | None = None
     dies_at_turn: int | None = None
     hangs_at_turn: int | None = None
@@ -75,15 +78,22 @@ class ScriptedProcess:
     """Stands in for `EngineProcess`; `journal` notes every command of every lane in order."""
 
     def __init__(
-        self, spec: EngineSpec, script: Script, journal: list[tuple[str, str]], clock: Clock
+        self,
+        spec: EngineSpec,
+        script: Script,
+        turns: Iterator[int],
+        journal: list[tuple[str, str]],
+        clock: Clock,
+        launch: int,
     ) -> None:
         self.spec = spec
         self._clock = clock
+        self._launch = launch
         self.pid = 4242
         self.alive = True
         self.closed = False
         self._script = script
-        self._turns: Iterator[int] = iter(script.latencies_ns)
+        self._turns = turns
         self._count = 0
         self._journal = journal
         self._reply: AnyReply | None = None
@@ -115,10 +125,12 @@ class ScriptedProcess:
         script = self._script
         match command:
             case Load():
+                self._clock.now_s += script.load_s
                 loaded = Loaded(
                     load_time_ns=5, first_iteration_ns=6, engine_version="1", output_names=("y",)
                 )
-                return script.load_error or loaded
+                fails = self._launch >= script.loads_well
+                return (script.load_error if fails else None) or loaded
             case Infer(iterations=iterations):
                 return self._latencies(iterations)
             case SaveOutputs(path=path):
@@ -148,12 +160,15 @@ class ScriptedProcess:
 
 def scripted(
     scripts: dict[str, Script], journal: list[tuple[str, str]], clock: Clock | None = None
-) -> Callable[[EngineSpec, Path], ScriptedProcess]:
+) -> Callable[..., ScriptedProcess]:
     """A replacement for the `EngineProcess` class."""
     clock = clock or Clock()
+    # A lane's later launches go on where the one before ended.
+    turns = {label: iter(script.latencies_ns) for label, script in scripts.items()}
 
-    def make(spec: EngineSpec, work_dir: Path) -> ScriptedProcess:
+    def make(spec: EngineSpec, work_dir: Path, launch: int = 0) -> ScriptedProcess:
         del work_dir
-        return ScriptedProcess(spec, scripts[spec.label], journal, clock)
+        journal.append((spec.label, f"launch {launch}"))
+        return ScriptedProcess(spec, scripts[spec.label], turns[spec.label], journal, clock, launch)
 
     return make

@@ -83,7 +83,8 @@ class VerdictBanner(QFrame):
             width = (comparison.high - comparison.low) / comparison.speedup
             if comparison.rounds >= MIN_ROUNDS and math.isfinite(width):
                 parts.append(
-                    f"95 % interval over {comparison.rounds} interleaved rounds, "
+                    f"95 % interval over {comparison.rounds} interleaved rounds "
+                    f"of {comparison.launches} launches, "
                     f"{width:.1%} of the ratio wide"
                 )
         if aside := session.set_aside():

@@ -54,7 +54,9 @@ class OrtEngine:
 
     def load(self) -> None:
         options = self._session_options()
-        options.optimized_model_filepath = str(self._optimized_path)
+        # A lane's later launches find the file of the first.
+        if not self._optimized_path.exists():
+            options.optimized_model_filepath = str(self._optimized_path)
         if self._weights_go_beside():
             options.add_session_config_entry(
                 "session.optimized_model_external_initializers_file_name", "optimized.weights"

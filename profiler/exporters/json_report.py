@@ -76,6 +76,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
         "rounds": [
             {
                 "index": r.index,
+                "launch": r.launch,
                 "latencies_ns": list(r.latencies_ns),
                 "foreign_cpu_share": r.foreign_cpu_share,
                 "steal_share": r.steal_share,
@@ -102,6 +103,7 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "high": comparison.high,
         "verdict": comparison.verdict.value,
         "rounds": comparison.rounds,
+        "launches": comparison.launches,
         "set_aside": comparison.set_aside,
         "outputs_agree": outputs.agree if outputs else None,
         "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,

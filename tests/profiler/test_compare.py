@@ -30,9 +30,19 @@ def test_judge(low: float, high: float, count: int, verdict: Verdict) -> None:
 def test_speedup_is_baseline_over_candidate() -> None:
     found = compare_rounds(lane("a", *[200] * 12), lane("b", *[100] * 12))
     assert found is not None
-    assert (found.speedup, found.low, found.high, found.rounds) == (2.0, 2.0, 2.0, 12)
-    assert found.verdict is Verdict.FASTER
-    assert relative_width(found) == 0.0
+    assert found.speedup == pytest.approx(2.0)
+    assert (found.rounds, found.launches, found.verdict) == (12, 1, Verdict.FASTER)
+    assert found.low < 2.0 < found.high
+    assert relative_width(found) == pytest.approx((found.high - found.low) / 2.0)
+
+
+def test_each_launch_counts() -> None:
+    launches = {index: index // 10 for index in range(40)}
+    found = compare_rounds(lane("a", *[200] * 40), lane("b", *[100] * 40), launches=launches)
+    assert found is not None
+    assert (found.rounds, found.launches) == (40, 4)
+    one = compare_rounds(lane("a", *[200] * 40), lane("b", *[100] * 40))
+    assert one is not None and relative_width(found) < relative_width(one)
 
 
 def test_nothing_to_compare_before_a_paired_round() -> None:

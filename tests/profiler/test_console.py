@@ -95,7 +95,11 @@ def test_the_summary_has_the_verdict_and_a_line_a_lane() -> None:
     assert lines[3].split() == ["base", "4", "4", "4", "250", "36"]
     assert lines[4].split() == ["fast", "2", "2", "2", "500", "36"]
     assert lines[5].split() == ["dead", "not", "measured"]
-    assert lines[6] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
+    assert lines[7].startswith(
+        "base: load 1 ms, first iteration 2 ms, weights 0.0 MiB, peak 8192 MiB"
+    )
+    assert lines[9].startswith("Other processes took 12% of the CPU")
+    assert lines[10] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
 
 
 def test_an_empty_session_has_a_summary() -> None:

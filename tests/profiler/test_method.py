@@ -40,7 +40,14 @@ def test_an_empty_session_has_no_method() -> None:
 
 def test_it_says_how_the_interval_is_made_and_what_ended_the_run() -> None:
     text = method_note(changed())
-    for part in ("sign test", "random order", "Seed 0", "2% of the ratio", "60 s", "NumPy arrays"):
+    for part in (
+        "moderated t",
+        "random order",
+        "Seed 0",
+        "2% of the ratio",
+        "60 s",
+        "NumPy arrays",
+    ):
         assert part in text
 
 

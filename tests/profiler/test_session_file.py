@@ -220,13 +220,15 @@ def test_a_killed_writer_has_written_what_seldom_happens(path: Path) -> None:
 
 def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
     expected = session_of(
-        msgspec.structs.replace(event, steal_share=0.0, minor_page_faults=0, major_page_faults=0)
+        msgspec.structs.replace(
+            event, launch=0, steal_share=0.0, minor_page_faults=0, major_page_faults=0
+        )
         if isinstance(event, Round)
         else event
         for event in sample_events()
     )
     write(path, sample_events())
-    for column in ("steal_share", "minor_page_faults", "major_page_faults"):
+    for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
         change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
     change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
     before = path.read_bytes()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Set
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from profiler.stats import (
+    LAUNCH_DF,
+    LAUNCH_SPREAD,
     latency_stats,
+    launches_estimate,
     median_interval,
     paired_ratios,
     precision_of_one,
     round_medians,
+    student_quantile,
 )
 from profiler.types import Round, RoundKind
 
@@ -43,8 +49,15 @@ def test_ratios_pair_rounds_by_index() -> None:
     baseline = [round_(0, 10, 20, 30), round_(1, 40), round_(2, 50)]
     candidate = [round_(0, 10), round_(2, 25)]
     medians = round_medians(baseline), round_medians(candidate)
-    assert paired_ratios(*medians).tolist() == [2.0, 2.0]
-    assert paired_ratios(*medians, set_aside={0}).tolist() == [2.0]
+
+    def ratios(set_aside: Set[int] = frozenset(), launches: dict[int, int] | None = None) -> Any:
+        found = paired_ratios(*medians, set_aside=set_aside, launches=launches)
+        return [values.tolist() for values in found]
+
+    assert ratios() == [[2.0, 2.0]]
+    assert ratios(set_aside={0}) == [[2.0]]
+    assert ratios(launches={0: 0, 1: 0, 2: 1}) == [[2.0], [2.0]]
+    assert ratios(set_aside={0, 1, 2}) == []
 
 
 def test_interval_of_constant_values_is_a_point() -> None:
@@ -105,3 +118,85 @@ def test_interval_widens_when_rounds_are_correlated() -> None:
 def test_precision_of_a_lone_lane() -> None:
     assert precision_of_one(dict.fromkeys(range(10), 100.0)) == 0.0
     assert precision_of_one({0: 100.0}) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("probability", "freedom", "quantile"),
+    [
+        # From the tables, such as Abramowitz and Stegun 26.10.
+        (0.975, 1, 12.706),
+        (0.975, 2, 4.303),
+        (0.975, 3, 3.182),
+        (0.99, 4, 3.747),
+        (0.99, 7, 2.998),
+        (0.995, 10, 3.169),
+        (0.975, 120, 1.980),
+    ],
+)
+def test_student_quantiles(probability: float, freedom: int, quantile: float) -> None:
+    assert student_quantile(probability, freedom) == pytest.approx(quantile, abs=6e-4)
+
+
+def launch(ratio: float, rounds: int = 10) -> NDArray[np.float64]:
+    return np.full(rounds, ratio)
+
+
+def test_one_launch_has_an_interval_as_wide_as_launches_are_known_to_differ() -> None:
+    ratio, low, high = launches_estimate([launch(1.5)])
+    half = student_quantile(0.99, LAUNCH_DF) * LAUNCH_SPREAD
+    assert ratio == pytest.approx(1.5)
+    assert (math.log(high / ratio), math.log(ratio / low)) == pytest.approx((half, half))
+
+
+def test_launches_by_hand() -> None:
+    """Log medians 0 and 0.04 in turn: variance of the five is 0.0024 / 5."""
+    logs = [0.0, 0.04, 0.0, 0.04, 0.02]
+    ratio, low, high = launches_estimate([launch(math.exp(value)) for value in logs])
+    squares = sum((value - 0.02) ** 2 for value in logs)
+    variance = (LAUNCH_DF * LAUNCH_SPREAD**2 + squares) / (LAUNCH_DF + 4)
+    half = student_quantile(0.99, LAUNCH_DF + 4) * math.sqrt(variance / 5)
+    assert ratio == pytest.approx(math.exp(0.02))
+    assert math.log(high / low) == pytest.approx(2 * half)
+
+
+def test_more_launches_that_agree_narrow_the_interval() -> None:
+    widths = []
+    for count in (1, 2, 4, 8):
+        _, low, high = launches_estimate([launch(2.0)] * count)
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.02 * 2.0
+
+
+def test_several_comparisons_share_the_error() -> None:
+    one, three = (launches_estimate([launch(1.0)] * 4, comparisons=n)[2] for n in (1, 3))
+    assert three > one
+
+
+def test_a_launch_of_few_rounds_waits() -> None:
+    assert launches_estimate([launch(1.5, rounds=3)]) == (1.5, 0.0, math.inf)
+    assert launches_estimate([launch(1.5), launch(9.0, rounds=3)]) == launches_estimate(
+        [launch(1.5)]
+    )
+
+
+def test_a_launch_counts_once_however_many_rounds_it_has() -> None:
+    ratio, _, _ = launches_estimate([launch(1.0, rounds=100), launch(1.21, rounds=10)])
+    assert ratio == pytest.approx(1.1)
+
+
+def launches_cover(spread: float, count: int, runs: int = 400) -> float:
+    """How often the interval covers 1.0 when launches differ that much."""
+    rng = np.random.default_rng(2)
+    found = 0
+    for _ in range(runs):
+        effects = rng.normal(0, spread, count)
+        rounds = [np.exp(effect + rng.normal(0, 0.01, 15)) for effect in effects]
+        _, low, high = launches_estimate(rounds)
+        found += low <= 1.0 <= high
+    return found / runs
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 0.03])
+def test_the_interval_covers_the_truth_over_launches(spread: float) -> None:
+    assert launches_cover(spread, count=6) >= 0.95

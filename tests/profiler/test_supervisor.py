@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Callable, Iterable
 
@@ -15,6 +16,7 @@ from profiler.types import (
     EngineSpec,
     Event,
     Failed,
+    LaunchedAgain,
     ModelKind,
     ModelSource,
     Phase,
@@ -81,14 +83,17 @@ def test_stops_on_precision_with_the_exact_ratio(run: Runner) -> None:
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason == "precision"
     (comparison,) = session.comparisons()
-    assert (comparison.speedup, comparison.verdict) == (1.5, Verdict.FASTER)
-    assert comparison.rounds == StoppingRule().min_rounds
+    assert comparison.speedup == pytest.approx(1.5)
+    assert comparison.verdict is Verdict.FASTER
+    # One launch alone never is precise enough: these five agree.
+    assert comparison.launches == 5
 
 
 def test_turns_are_interleaved_and_their_order_is_shuffled(run: Runner, journal: Journal) -> None:
     run({"a": steady(1_000_000), "b": steady(1_000_000)})
     first_trace = journal.index(("a", "Trace"))
-    timed = [label for label, command in journal[first_trace:] if command == "Infer"]
+    next_launch = journal.index(("a", "launch 1"))
+    timed = [label for label, command in journal[first_trace:next_launch] if command == "Infer"]
     pairs = [tuple(timed[i : i + 2]) for i in range(0, len(timed) - 1, 2)]
     assert all(set(pair) == {"a", "b"} for pair in pairs)
     assert len(set(pairs)) == 2
@@ -166,14 +171,18 @@ def warm_up_turns(session: Session) -> int:
 
 def test_disturbed_rounds_are_set_aside_and_counted(run: Runner) -> None:
     """In every third round others took the CPU, and the candidate looks slow."""
-    lanes = {"base": steady(100_000_000), "fast": steady(50_000_000)}
-    _, calm = run(lanes)
+
+    def lanes() -> dict[str, Script]:
+        """Too slow to load to be launched twice."""
+        return {
+            "base": steady(100_000_000, load_s=99.0),
+            "fast": steady(50_000_000, load_s=99.0),
+        }
+
+    _, calm = run(lanes())
     quiet = [0.0] * warm_up_turns(calm)
     busy = itertools.cycle([0.9, 0.9, 0.0, 0.0, 0.0, 0.0])
-    _, session = run(
-        {"base": steady(100_000_000), "fast": steady(50_000_000)},
-        foreign=itertools.chain(quiet, busy),
-    )
+    _, session = run(lanes(), foreign=itertools.chain(quiet, busy))
     (comparison,) = session.comparisons()
     assert comparison.verdict is Verdict.FASTER
     assert set(session.disturbed) == {n for n in range(session.timed_rounds()) if n % 3 == 0}
@@ -192,8 +201,63 @@ def test_a_machine_that_is_mostly_busy_says_so_and_who_it_was(run: Runner) -> No
     )
     assert session.mostly_disturbed()
     assert session.set_aside() == frozenset()
-    assert session.verdict().startswith("The machine was busy in 10 of 10 rounds, most with backup")
+    busy = f"busy in {session.timed_rounds()} of {session.timed_rounds()} rounds, most with backup"
+    assert session.verdict().startswith(f"The machine was {busy}")
     assert "fast is 2.00× faster than base" in session.verdict()
+
+
+def test_lanes_are_launched_again_within_their_share_of_the_time(
+    run: Runner, journal: Journal
+) -> None:
+    events, session = run(
+        {"base": steady(1_000_000, load_s=1.0), "b": steady(2_000_000, load_s=2.0)},
+        time_limit_s=30.0,
+        target_width=0.001,
+    )
+    launches = [event for event in events if isinstance(event, LaunchedAgain)]
+    assert [event.launch for event in launches] == list(range(1, len(launches) + 1))
+    assert len(launches) >= 2
+    assert ("b", f"launch {len(launches)}") in journal
+    assert ("b", f"launch {len(launches) + 1}") not in journal
+    # Loads of three seconds in all, and as much measured in between: at most five fit in 30 s.
+    assert 3.0 * len(launches) <= 15.0
+    by_launch = collections.Counter(session.launches.values())
+    assert all(count >= 10 for count in by_launch.values())
+    assert session.comparisons()[0].launches == len(by_launch) == len(launches) + 1
+
+
+def test_lanes_that_load_for_long_are_launched_once(run: Runner, journal: Journal) -> None:
+    _, session = run(
+        {"a": steady(1_000_000, load_s=50.0), "b": steady(1_100_000)}, time_limit_s=60.0
+    )
+    assert {launch for _, launch in journal if launch.startswith("launch")} == {"launch 0"}
+    (comparison,) = session.comparisons()
+    assert comparison.launches == 1
+    assert session.finished is not None and session.finished.reason == "time limit"
+    # Ten percent is more than what launches differ by.
+    assert comparison.verdict is Verdict.SLOWER
+
+
+def test_one_launch_alone_never_calls_lanes_the_same(run: Runner) -> None:
+    _, session = run(
+        {"a": steady(1_000_000, load_s=50.0), "b": steady(1_000_000)}, time_limit_s=20.0
+    )
+    assert session.comparisons()[0].verdict is Verdict.UNRESOLVED
+
+
+def test_a_lane_that_fails_in_a_later_launch_is_told_and_the_others_go_on(run: Runner) -> None:
+    error = Failed(error="EngineError", message="No memory.")
+    _, session = run(
+        {
+            "a": steady(1_000_000),
+            "b": steady(2_000_000),
+            "c": steady(3_000_000, load_error=error, loads_well=1),
+        }
+    )
+    failure = session.failures["c"]
+    assert (failure.message, failure.phase) == ("No memory.", Phase.MEASURING)
+    assert {c.candidate: c.launches for c in session.comparisons()} == {"b": 6, "c": 1}
+    assert session.finished is not None and session.finished.reason == "precision"
 
 
 def test_where_the_baseline_fails_the_others_are_still_compared(run: Runner) -> None:

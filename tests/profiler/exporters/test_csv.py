@@ -48,6 +48,7 @@ def test_rounds_have_a_row_an_iteration() -> None:
         "iteration": "0",
         "latency_ns": "3999998",
         "foreign_cpu_share": "0.1250",
+        "set_aside": "0",
     }
 
 

@@ -55,9 +55,12 @@ def test_lanes_have_rounds_and_operators(sample: dict[str, Any]) -> None:
 def test_comparisons_have_an_interval_and_a_verdict(sample: dict[str, Any]) -> None:
     (found,) = sample["comparisons"]
     assert (found["baseline"], found["candidate"]) == ("base", "fast")
-    assert (found["speedup"], found["low"], found["high"]) == (2.0, 2.0, 2.0)
+    assert found["speedup"] == pytest.approx(2.0)
+    assert found["low"] < 2.0 < found["high"]
+    assert found["launches"] == 1
     assert found["verdict"] == "faster"
-    assert found["rounds"] == ROUNDS
+    # The two rounds of the second launch wait for more.
+    assert found["rounds"] == 10
     assert found["outputs_agree"] is False
 
 
