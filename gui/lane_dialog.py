@@ -78,7 +78,7 @@ class LaneDialog(QDialog):
         for field in self.fields.values():
             self._form.removeRow(field)
         self.fields.clear()
-        engine: EngineKind = self.engine.currentData()
+        engine = EngineKind(self.engine.currentData())
         given = _texts(spec) if spec else {}
         for name, option in (OPTIONS[engine] | COMMON).items():
             field = self._field(name, option)
@@ -136,7 +136,7 @@ class LaneDialog(QDialog):
     # Qt overrides
 
     def accept(self) -> None:
-        engine: EngineKind = self.engine.currentData()
+        engine = EngineKind(self.engine.currentData())
         label, chosen = self.label.text().strip(), self._chosen()
         # A lane's own model file is read whole, for its hash.
         self._task = Task(lambda *_: lane_spec(label, engine, chosen), self)

@@ -20,34 +20,8 @@ import pytest
 
 from profiler.session_file import read_session
 from profiler.version import VERSION
-
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "resources" / "demo" / "demo.onnx"
-MAIN = [sys.executable, str(ROOT / "main.py")]
-
-Done = subprocess.CompletedProcess[str]
-
-
-def dualscope(*arguments: str | Path, cwd: Path, **variables: str) -> Done:
-    return subprocess.run(
-        [*MAIN, *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=cwd,
-        env={**os.environ, **variables},
-        timeout=100,
-        check=False,
-    )
-
-
-def assert_refused(done: Done, code: int, *parts: str) -> None:
-    """An exit code, a message and a hint; no traceback, nothing on standard output."""
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    assert "error: " in done.stderr
-    for part in parts:
-        assert part in done.stderr
+from tests import model_zoo
+from tests.end2end.driving import DEMO, MAIN, ROOT, Done, assert_refused, dualscope
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +203,8 @@ def test_json_that_cannot_be_written_is_told_and_the_session_kept(tmp_path: Path
 
 
 def test_a_lane_that_fails_is_told_and_the_other_measured(tmp_path: Path) -> None:
-    lanes = ("--lane=ort", "--lane=bad=ort,execution_provider=NoSuchProvider")
+    other = model_zoo.onnx_mlp(tmp_path)
+    lanes = ("--lane=ort", f"--lane=bad=ort,model={other}")
     done = dualscope("profile", DEMO, *lanes, "--time-limit=200ms", "-o=a.dualscope", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lane bad failed: " in done.stderr
@@ -240,7 +215,7 @@ def test_a_lane_that_fails_is_told_and_the_other_measured(tmp_path: Path) -> Non
 
 def test_every_lane_failing_has_its_own_exit_code(tmp_path: Path) -> None:
     done = dualscope(
-        "profile", DEMO, "--lane=bad=ort,execution_provider=NoSuchProvider", "-o=a.dualscope",
+        "profile", DEMO, f"--lane=bad=ort,model={model_zoo.onnx_mlp(tmp_path)}", "-o=a.dualscope",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 7, done.stderr

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from profiler import lane, supervisor
+from profiler import lane, lane_group, supervisor
 from profiler.errors import PlanError
 from profiler.session import Session
 from profiler.types import (
@@ -60,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
     ) -> tuple[list[Event], Session]:
         clock, shares = Clock(), itertools.chain(foreign, itertools.repeat(0.0))
         monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal, clock))
-        monkeypatch.setattr(supervisor, "ForeignLoad", lambda: ScriptedLoad(shares))
+        monkeypatch.setattr(lane_group, "ForeignLoad", lambda: ScriptedLoad(shares))
         monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session = Session()
         events = []

@@ -1,0 +1,301 @@
+"""The lanes of a run: started, warmed up, given turns, traced, launched again, taken out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from pathlib import Path
+
+from profiler.errors import CancelledError, EngineError, ProfilerError
+from profiler.foreign_load import ForeignLoad
+from profiler.lane import Lane
+from profiler.model_forms import lane_models
+from profiler.outputs import compare_outputs, load_outputs, tolerance
+from profiler.types import (
+    EngineFailed,
+    EngineReady,
+    Event,
+    LaunchedAgain,
+    Load,
+    Loaded,
+    LogLine,
+    OpTimings,
+    OutputsCompared,
+    OutputsSaved,
+    Phase,
+    Progress,
+    Round,
+    RoundKind,
+    RunPlan,
+    SaveOutputs,
+    Trace,
+    Traced,
+)
+
+LOAD_TIMEOUT_S = 900.0
+CALL_TIMEOUT_S = 600.0
+TRACE_TIMEOUT_S = 900.0
+TRACE_LENGTH_S = 4.0
+TRACE_WARMUP = 2
+
+
+class LaneGroup:
+    """Lanes that are left, by label. What happens to them is told as events.
+
+    `launch` counts launches from 0; `launching_s` is how long the last one took, warm-up included,
+    `launched_s` when it was over, and `traced_s` the time spent on traces. Every method raises
+    CancelledError when the person stops the run.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        folder: Path,
+        cancelled: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.cancelled = cancelled
+        self.clock = clock
+        self.lanes: dict[str, Lane] = {}
+        self.output_names: dict[str, tuple[str, ...]] = {}
+        self.launch = 0
+        self.launching_s = 0.0
+        self.launched_s = 0.0
+        self.traced_s = 0.0
+
+    def load(self) -> Iterator[Event]:
+        """Bring the model into each lane's form, and start the lanes one after the other."""
+        for item in lane_models(self.plan, self.cancelled):
+            if isinstance(item, Event):
+                yield item
+                continue
+            spec, model = item
+            yield _progress(Phase.LOADING, spec.label)
+            try:
+                lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                self.lanes[spec.label] = lane
+                started = self.clock()
+                reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
+                self.launching_s += self.clock() - started
+                yield self._ready(lane, reply)
+                yield from lane.log_events()
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                yield from self.fail(spec.label, Phase.LOADING, error)
+
+    def _load_of(self, lane: Lane) -> Load:
+        return Load(
+            spec=lane.spec,
+            model=lane.model,
+            inputs=self.plan.inputs,
+            work_dir=str(lane.work_dir),
+            cpus=self.plan.lane_cpus,
+        )
+
+    def _ready(self, lane: Lane, reply: object) -> EngineReady:
+        if not isinstance(reply, Loaded):
+            raise EngineError(f"{lane.label} answered {type(reply).__name__} to loading.")
+        self.output_names[lane.label] = reply.output_names
+        return EngineReady(
+            time_ns=time.time_ns(),
+            label=lane.label,
+            pid=lane.process.pid or 0,
+            load_time_ns=reply.load_time_ns,
+            first_iteration_ns=reply.first_iteration_ns,
+            engine_version=reply.engine_version,
+            compile_time_ns=reply.compile_time_ns,
+            input_note=reply.input_note,
+            graph_note=reply.graph_note,
+            baseline_rss_bytes=reply.baseline_rss_bytes,
+            rss_bytes=reply.rss_bytes,
+            weights_bytes=reply.weights_bytes,
+            output_names=reply.output_names,
+        )
+
+    def warm_up(self) -> Iterator[Event]:
+        """Each lane until it has settled."""
+        started = self.clock()
+        for lane in list(self.lanes.values()):
+            yield from self._warm_up_one(lane)
+        self.launching_s += self.clock() - started
+
+    def _warm_up_one(self, lane: Lane) -> Iterator[Event]:
+        rule, started = self.plan.warmup, self.clock()
+        calls = index = 0
+        while True:
+            if not self.launch:
+                share = (self.clock() - started) / rule.time_limit_s
+                yield _progress(Phase.WARMING_UP, lane.label, min(1.0, share))
+            # Single calls at first, to learn how long one takes; then a median of several.
+            count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
+            event = yield from self.turn(lane, RoundKind.WARMUP, index, count)
+            if event is None:
+                return
+            calls, index = calls + count, index + 1
+            over = self.clock() - started > rule.time_limit_s or index >= rule.max_calls
+            if over or (calls >= rule.min_calls and lane.settled(rule)):
+                return
+
+    def compare_outputs(self) -> Iterator[Event]:
+        """Every lane's outputs of one call against the baseline's."""
+        saved: dict[str, Path] = {}
+        for lane in list(self.lanes.values()):
+            path = lane.work_dir / "outputs.npz"
+            try:
+                reply = lane.request(SaveOutputs(path=str(path)), CALL_TIMEOUT_S)
+                if isinstance(reply, OutputsSaved):
+                    saved[lane.label] = path
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                yield from self.fail(lane.label, Phase.WARMING_UP, error)
+        if not saved:
+            return
+        baseline = self.plan.baseline if self.plan.baseline in saved else next(iter(saved))
+        expected = load_outputs(saved.pop(baseline))
+        names = self.output_names[baseline]
+        for label, path in saved.items():
+            actual = load_outputs(path)
+            chosen = self.plan.tolerance
+            differences = compare_outputs(names, expected, actual, chosen)
+            bounds = [tolerance(e, a, chosen) for e, a in zip(expected, actual, strict=False)]
+            rtol, atol = max(bounds, default=(0.0, 0.0))
+            yield OutputsCompared(
+                time_ns=time.time_ns(),
+                baseline=baseline,
+                candidate=label,
+                rtol=rtol,
+                atol=atol,
+                agree=all(d.within_tolerance for d in differences),
+                differences=differences,
+            )
+
+    def launch_again(self) -> Iterator[Event]:
+        """Every lane in a new process, warmed up."""
+        started = self.clock()
+        self.launch += 1
+        for lane in list(self.lanes.values()):
+            yield from lane.log_events()
+            lane.launch_again()
+        for lane in list(self.lanes.values()):
+            yield from self._guarded(lane, partial(lane.process.send, self._load_of(lane)))
+        for lane in list(self.lanes.values()):
+            yield from self._guarded(lane, partial(lane.wait, LOAD_TIMEOUT_S))
+        for lane in list(self.lanes.values()):
+            yield from self._warm_up_one(lane)
+        pids = {label: lane.process.pid or 0 for label, lane in self.lanes.items()}
+        yield LaunchedAgain(time_ns=time.time_ns(), launch=self.launch, pids=pids)
+        self.launched_s = self.clock()
+        self.launching_s = self.launched_s - started
+
+    def _guarded(self, lane: Lane, step: Callable[[], object]) -> Iterator[Event]:
+        """A step of a launch; the lane that fails in it is left out from then on."""
+        try:
+            step()
+        except CancelledError:
+            raise
+        except ProfilerError as error:
+            yield from self.fail(lane.label, Phase.MEASURING, error)
+
+    def trace(self, *, only_untraced: bool) -> Iterator[Event]:
+        """One traced round; a lane that can't be traced says so and is still timed."""
+        started = self.clock()
+        for lane in list(self.lanes.values()):
+            if not lane.can_trace or (only_untraced and lane.traces):
+                continue
+            try:
+                reply = lane.request(self._trace_of(lane), TRACE_TIMEOUT_S)
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                lane.can_trace = False
+                if lane.process.alive:
+                    yield _warning(lane.label, f"Operators can't be traced: {error}")
+                else:
+                    yield from self.fail(lane.label, Phase.MEASURING, error)
+                continue
+            if isinstance(reply, Traced):
+                yield OpTimings(
+                    time_ns=time.time_ns(),
+                    label=lane.label,
+                    round=lane.traces,
+                    iterations=len(reply.latencies_ns),
+                    traced_latencies_ns=reply.latencies_ns,
+                    ops=reply.ops,
+                )
+                lane.traces += 1
+        self.traced_s += self.clock() - started
+
+    def _trace_of(self, lane: Lane) -> Trace:
+        """Fewer iterations of a slow model: a trace should take seconds, not minutes."""
+        fit = int(TRACE_LENGTH_S * 1e9 / max(lane.expected_ns(), 1.0))
+        iterations = max(1, min(self.plan.traced_iterations, fit - TRACE_WARMUP))
+        return Trace(iterations=iterations, warmup=TRACE_WARMUP if fit > TRACE_WARMUP else 0)
+
+    def turn(
+        self, lane: Lane, kind: RoundKind, index: int, count: int
+    ) -> Generator[Event, None, Round | None]:
+        """One lane's block of iterations. Returns its event; None when the lane failed."""
+        load = ForeignLoad()
+        timeout_s = CALL_TIMEOUT_S + 20 * count * lane.expected_ns() / 1e9
+        try:
+            reply = lane.infer(count, timeout_s)
+        except CancelledError:
+            raise
+        except ProfilerError as error:
+            phase = Phase.WARMING_UP if kind is RoundKind.WARMUP else Phase.MEASURING
+            yield from self.fail(lane.label, phase, error)
+            return None
+        foreign_share, steal_share = load.shares(reply.cpu_time_ns)
+        event = Round(
+            time_ns=time.time_ns(),
+            label=lane.label,
+            index=index,
+            kind=kind,
+            started_ns=reply.started_ns,
+            latencies_ns=reply.latencies_ns,
+            launch=self.launch,
+            foreign_cpu_share=foreign_share,
+            steal_share=steal_share,
+            minor_page_faults=reply.minor_page_faults,
+            major_page_faults=reply.major_page_faults,
+            peak_rss_bytes=reply.peak_rss_bytes,
+        )
+        yield event
+        yield from lane.log_events()
+        return event
+
+    def fail(self, label: str, phase: Phase, error: ProfilerError) -> Iterator[Event]:
+        """Take the lane out, and tell why."""
+        lane = self.lanes.pop(label, None)
+        tail: tuple[str, ...] = ()
+        if lane is not None:
+            yield from lane.log_events()
+            tail = lane.process.log_tail()
+            lane.close()
+        yield EngineFailed(
+            time_ns=time.time_ns(),
+            label=label,
+            phase=phase,
+            message=error.message,
+            hint=error.hint,
+            log_tail=tail,
+        )
+
+    def close(self) -> None:
+        """Reap every engine process."""
+        for lane in self.lanes.values():
+            lane.close()
+        self.lanes.clear()
+
+
+def _progress(phase: Phase, detail: str, fraction: float | None = None) -> Progress:
+    return Progress(time_ns=time.time_ns(), phase=phase, detail=detail, fraction=fraction)
+
+
+def _warning(label: str, text: str) -> LogLine:
+    return LogLine(time_ns=time.time_ns(), label=label, level="warning", text=text)
