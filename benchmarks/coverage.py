@@ -1,18 +1,19 @@
 """How often does the interval hold the truth, with the stopping rule in force? By simulation.
 
-    python benchmarks/coverage.py [--runs 1000]
+    python benchmarks/coverage.py [--runs 400]
 
-Rounds' ratios are drawn from distributions with median 1; after each round from the tenth on the
-interval is worked out, and the run ends when it is narrower than 2 % or after 250 rounds, as in
-`profiler.supervisor`. The percentile bootstrap by circular moving blocks (Politis and Romano 1992)
-is what Dualscope used at first.
+A run has up to eight launches of 20 rounds. Each launch has an effect of its own, drawn anew, on
+the ratio; each round has noise. From the third launch on the interval is worked out after every
+launch, and the run ends when it is narrower than 2 %, as in `profiler.supervisor`. Two intervals
+are compared: Dualscope's, whose unit is the launch, and a percentile bootstrap by circular moving
+blocks (Politis and Romano 1992) over all rounds alike, as if one launch were like another.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -20,84 +21,116 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.compare import MIN_ROUNDS, judge
-from profiler.stats import median_interval
+from profiler.compare import judge
+from profiler.stats import launches_estimate
 from profiler.types import StoppingRule, Verdict
 
-MOST_ROUNDS = 250
+MOST_LAUNCHES, LEAST_LAUNCHES, ROUNDS = 8, 3, 20
 RESAMPLES = 400
+FIVE_PERCENT = 1 / 1.05
+SPREADS = (0.0, 0.005, 0.01, 0.02, 0.03)
 Values = NDArray[np.float64]
-Interval = Callable[[Values], tuple[float, float]]
+Interval = Callable[[Sequence[Values]], tuple[float, float, float]]
 
 
-def spiky(rng: np.random.Generator, spread: float) -> Values:
-    """Normal, and in one round of ten five times as wide."""
-    wide = 1 + 4 * (rng.random(MOST_ROUNDS) < 0.1)
-    return np.exp(rng.standard_normal(MOST_ROUNDS) * spread * wide)
+def spiky(rng: np.random.Generator) -> Values:
+    """2 %, and in one round of ten five times as wide."""
+    wide = 1 + 4 * (rng.random(ROUNDS) < 0.1)
+    return rng.standard_normal(ROUNDS) * 0.02 * wide
 
 
-def correlated(rng: np.random.Generator, spread: float) -> Values:
-    """First-order autoregressive, coefficient 0.5."""
-    steps = rng.standard_normal(MOST_ROUNDS) * spread
-    found = np.zeros(MOST_ROUNDS)
-    for index in range(1, MOST_ROUNDS):
+def correlated(rng: np.random.Generator) -> Values:
+    """2 %, first-order autoregressive with coefficient 0.5."""
+    steps, found = rng.standard_normal(ROUNDS) * 0.02, np.zeros(ROUNDS)
+    for index in range(1, ROUNDS):
         found[index] = 0.5 * found[index - 1] + steps[index]
-    return np.exp(found)
+    return found
 
 
-NOISES: dict[str, Callable[[np.random.Generator], Values]] = {
-    "0.4 %, with spikes": lambda rng: spiky(rng, 0.004),
-    "1 %, with spikes": lambda rng: spiky(rng, 0.01),
-    "3 %, with spikes": lambda rng: spiky(rng, 0.03),
-    "8 %, with spikes": lambda rng: spiky(rng, 0.08),
-    "3 %, correlated": lambda rng: correlated(rng, 0.03),
-}
+def bursts(rng: np.random.Generator) -> Values:
+    """1 %, and 40 % in bursts of three rounds or so, a third of the time."""
+    busy, on = np.zeros(ROUNDS), False
+    for index in range(ROUNDS):
+        on = rng.random() < (0.7 if on else 0.15)
+        busy[index] = on
+    return rng.standard_normal(ROUNDS) * 0.01 + busy * rng.standard_normal(ROUNDS) * 0.4
 
 
-def bootstrap(values: Values) -> tuple[float, float]:
-    """Percentile interval of the median by circular moving blocks."""
+NOISES = {"2 %, spikes": spiky, "2 %, correlated": correlated, "1 %, bursts": bursts}
+
+
+def bootstrap(ratios: Sequence[Values]) -> tuple[float, float, float]:
+    """Percentile interval of the median of all rounds, by circular moving blocks."""
+    values = np.concatenate(ratios)
     count = values.size
     length = max(1, round(count ** (1 / 3)))
     rng = np.random.default_rng(0)
     starts = rng.integers(0, count, size=(RESAMPLES, -(-count // length), 1))
     picks = ((starts + np.arange(length)) % count).reshape(RESAMPLES, -1)[:, :count]
     low, high = np.percentile(np.median(values[picks], axis=1), (2.5, 97.5))
-    return float(low), float(high)
+    return float(np.median(values)), float(low), float(high)
 
 
-METHODS: dict[str, Interval] = {"sign test (used)": median_interval, "bootstrap": bootstrap}
+METHODS: dict[str, Interval] = {"launches (used)": launches_estimate, "bootstrap": bootstrap}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=400)
     runs = parser.parse_args().runs
     print(
-        "| noise of a round's ratio | interval | truth inside | called faster or slower | rounds |"
+        "| launches differ by | noise of a round | interval | truth inside | A/A called "
+        "| 5 % found | launches | width |\n|---|---|---|---|---|---|---|---|"
     )
-    print("|---|---|---|---|---|")
-    for noise, draw in NOISES.items():
-        for name, interval in METHODS.items():
-            rng = np.random.default_rng(1)
-            # The bootstrap takes long: fewer runs, and a look at every second round.
-            count, step = (runs, 1) if interval is median_interval else (runs // 5, 2)
-            found = [one_run(draw(rng), interval, step) for _ in range(count)]
-            inside = sum(low <= 1 <= high for low, high, _ in found) / count
-            verdicts = [judge(low, high, rounds) for low, high, rounds in found]
-            called = sum(v in (Verdict.FASTER, Verdict.SLOWER) for v in verdicts) / count
-            rounds = np.mean([rounds for *_, rounds in found])
-            print(f"| {noise} | {name} | {inside:.1%} | {called:.1%} | {rounds:.0f} |", flush=True)
+    for spread in SPREADS:
+        for noise, draw in NOISES.items():
+            for name, interval in METHODS.items():
+                print(row(spread, noise, name, draw, interval, runs), flush=True)
     return 0
 
 
-def one_run(values: Values, interval: Interval, step: int) -> tuple[float, float, int]:
-    """Interval at the end of the run, and how many rounds that took."""
+def row(
+    spread: float,
+    noise: str,
+    name: str,
+    draw: Callable[[np.random.Generator], Values],
+    interval: Interval,
+    runs: int,
+) -> str:
+    """One line of the table."""
+    rng = np.random.default_rng(1)
+    same = [one_run(rng, 1.0, spread, draw, interval) for _ in range(runs)]
+    slower = [one_run(rng, FIVE_PERCENT, spread, draw, interval) for _ in range(runs // 2)]
+    inside = np.mean([low <= 1.0 <= high for low, high, _ in same])
+    verdicts = [judge(low, high, ROUNDS * count) for low, high, count in same]
+    called = np.mean([v in (Verdict.FASTER, Verdict.SLOWER) for v in verdicts])
+    found = np.mean([judge(low, high, ROUNDS * n) is Verdict.SLOWER for low, high, n in slower])
+    launches = np.mean([count for *_, count in same])
+    width = np.mean([high - low for low, high, _ in same])
+    return (
+        f"| {spread:.1%} | {noise} | {name} | {inside:.1%} | {called:.1%} | {found:.0%} "
+        f"| {launches:.1f} | {width:.1%} |"
+    )
+
+
+def one_run(
+    rng: np.random.Generator,
+    ratio: float,
+    spread: float,
+    draw: Callable[[np.random.Generator], Values],
+    interval: Interval,
+) -> tuple[float, float, int]:
+    """Interval at the end of the run, and how many launches that took."""
     target = StoppingRule().target_width
-    for rounds in range(MIN_ROUNDS, MOST_ROUNDS + 1, step):
-        low, high = interval(values[:rounds])
-        if (high - low) / float(np.median(values[:rounds])) <= target:
-            break
-    return low, high, rounds
+    ratios: list[Values] = []
+    low, high = 0.0, float("inf")
+    while len(ratios) < MOST_LAUNCHES:
+        ratios.append(ratio * np.exp(rng.standard_normal() * spread + draw(rng)))
+        if len(ratios) >= LEAST_LAUNCHES:
+            centre, low, high = interval(ratios)
+            if (high - low) / centre <= target:
+                break
+    return low, high, len(ratios)
 
 
 if __name__ == "__main__":

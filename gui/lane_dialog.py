@@ -88,7 +88,8 @@ class LaneDialog(QDialog):
             elif name in given and isinstance(field, QLineEdit):
                 field.setText(given[name])
             self.fields[name] = field
-            self._form.addRow(name.replace("_", " ").capitalize(), field)
+            title = name.replace("_", " ").capitalize().replace("Io ", "I/O ")
+            self._form.addRow(title, field)
         self.adjustSize()
 
     def _field(self, name: str, option: Option) -> QComboBox | QLineEdit:

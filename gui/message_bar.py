@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
 from profiler.errors import ProfilerError
 
-DETAIL_LENGTH = 400
+# More would take the window from what it is about; the whole text is in the tooltip.
+MOST_LINES, MOST_CHARACTERS = 3, 400
 
 
 class MessageBar(QFrame):
@@ -59,11 +62,19 @@ class MessageBar(QFrame):
         self.hide()
 
     def _show(self, message: str, hint: str, colour: str) -> None:
-        self._message.setText(message)
-        self._hint.setText(hint if len(hint) <= DETAIL_LENGTH else hint[-DETAIL_LENGTH:])
+        for label, text in ((self._message, message), (self._hint, hint)):
+            label.setText(_shortened(text))
+            label.setToolTip("" if label.text() == text else f"<pre>{escape(text)}</pre>")
         self._hint.setVisible(bool(hint))
         self.setStyleSheet(
             f"MessageBar {{ background: {theme.base().name()}; border: 1px solid {colour};"
             f" border-left: 5px solid {colour}; border-radius: 6px; }}"
         )
         self.show()
+
+
+def _shortened(text: str) -> str:
+    """The first lines that say something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    short = "\n".join(lines[:MOST_LINES])[:MOST_CHARACTERS]
+    return short if short == text else f"{short} …"

@@ -111,5 +111,10 @@ def comparison_sentence(comparison: Comparison, baseline_name: str, candidate_na
             )
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 launch`, `2 launches`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}×" if ratio < 10 else f"{ratio:.1f}×"

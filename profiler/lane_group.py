@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -43,8 +44,9 @@ TRACE_WARMUP = 2
 class LaneGroup:
     """Lanes that are left, by label. What happens to them is told as events.
 
-    `launch` counts launches from 0; `launching_s` is how long the last one took, warm-up included,
-    `launched_s` when it was over, and `traced_s` the time spent on traces. Every method raises
+    `launch` counts launches from 0; `launching_s` is how long the next one will take, warm-up
+    included, `launched_s` when the last was over, and `traced_s` the time spent on traces. Every
+    method raises
     CancelledError when the person stops the run.
     """
 
@@ -79,7 +81,8 @@ class LaneGroup:
                 self.lanes[spec.label] = lane
                 started = self.clock()
                 reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
-                self.launching_s += self.clock() - started
+                # Later launches load all lanes at once.
+                self.launching_s = max(self.launching_s, self.clock() - started)
                 yield self._ready(lane, reply)
                 yield from lane.log_events()
             except CancelledError:
@@ -118,17 +121,18 @@ class LaneGroup:
 
     def warm_up(self) -> Iterator[Event]:
         """Each lane until it has settled."""
-        started = self.clock()
         for lane in list(self.lanes.values()):
+            started = self.clock()
             yield from self._warm_up_one(lane)
-        self.launching_s += self.clock() - started
+            self.launching_s += min(self.clock() - started, self.plan.launches.warmup_s)
 
     def _warm_up_one(self, lane: Lane) -> Iterator[Event]:
         rule, started = self.plan.warmup, self.clock()
+        limit_s = min(rule.time_limit_s, self.plan.launches.warmup_s if self.launch else math.inf)
         calls = index = 0
         while True:
             if not self.launch:
-                share = (self.clock() - started) / rule.time_limit_s
+                share = (self.clock() - started) / limit_s
                 yield _progress(Phase.WARMING_UP, lane.label, min(1.0, share))
             # Single calls at first, to learn how long one takes; then a median of several.
             count = 1 if index < 2 else max(3, lane.calls_in(self.plan.turn_ns // 4))
@@ -136,7 +140,7 @@ class LaneGroup:
             if event is None:
                 return
             calls, index = calls + count, index + 1
-            over = self.clock() - started > rule.time_limit_s or index >= rule.max_calls
+            over = self.clock() - started > limit_s or index >= rule.max_calls
             if over or (calls >= rule.min_calls and lane.settled(rule)):
                 return
 

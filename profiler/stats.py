@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from profiler.types import LatencyStats, Round, RoundKind
 
 # Confidence of one look at the interval; over a whole run, with its stopping rule, 95 %.
 LEVEL = 0.98
-# Normal quantile of that level, two-sided: an interval's half-width in standard errors.
-NORMAL_AT_LEVEL = 2.326
+# An interval's half-width in standard errors.
+NORMAL_AT_LEVEL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # How far launches of a pair of lanes are apart before anything is known of them, and for how many
 # launches of its own that counts.
 LAUNCH_SPREAD = 0.01
@@ -118,9 +119,13 @@ def launches_estimate(
     The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
     (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
-    medians. s0^2 is `LAUNCH_SPREAD` squared plus the variance that the launches' medians have from
-    their rounds, and d0 is `LAUNCH_DF`. So one launch has an interval too, an honestly wide one,
-    and two launches that agree by chance don't make a narrow one.
+    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` and d0 `LAUNCH_DF`. So one launch has
+    an interval too, an honestly wide one, and two launches that agree by chance don't make a narrow
+    one.
+
+    Two parts add up (as variances): what the launches' medians have from their rounds, with the
+    normal quantile, since each has many rounds; and what launches differ by beyond that, with
+    Student's quantile, since they are few.
 
     The run stops when this interval is narrow: `LEVEL` is the level of one look. `comparisons`
     intervals that should hold together share the error (Bonferroni). (ratio, 0, inf) while no
@@ -133,13 +138,14 @@ def launches_estimate(
     intervals = [median_interval(values) for values in known]
     errors = [math.log(high / low) / (2 * NORMAL_AT_LEVEL) for low, high in intervals]
     count, centre = len(known), float(logs.mean())
-    before = LAUNCH_SPREAD**2 + float(np.mean(np.square(errors)))
-    squares = float(np.sum((logs - centre) ** 2))
+    within = float(np.mean(np.square(errors)))
+    squares = max(0.0, float(np.sum((logs - centre) ** 2)) - (count - 1) * within)
     freedom = LAUNCH_DF + count - 1
-    variance = (LAUNCH_DF * before + squares) / freedom
-    half = student_quantile(1 - (1 - LEVEL) / (2 * comparisons), freedom) * math.sqrt(
-        variance / count
-    )
+    between = (LAUNCH_DF * LAUNCH_SPREAD**2 + squares) / freedom
+    probability = 1 - (1 - LEVEL) / (2 * comparisons)
+    normal = NormalDist().inv_cdf(probability)
+    student = student_quantile(probability, freedom)
+    half = math.sqrt((normal**2 * within + student**2 * between) / count)
     return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 

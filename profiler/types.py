@@ -155,9 +155,11 @@ class LaunchRule(Struct, frozen=True, kw_only=True):
     """Lanes are launched anew within a run, since one process differs from the next.
 
     A launch has at least `min_rounds` rounds; launching takes at most `most_share` of the time.
+    After the first launch a lane warms up for `warmup_s` at the most.
     """
 
     min_rounds: int = 10
+    warmup_s: float = 1.0
     most_share: float = 0.5
 
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
-from profiler.compare import MIN_ROUNDS
+from profiler.compare import MIN_ROUNDS, counted
 from profiler.types import Verdict
 
 ACCENT_WIDTH = 5
@@ -84,11 +84,11 @@ class VerdictBanner(QFrame):
             if comparison.rounds >= MIN_ROUNDS and math.isfinite(width):
                 parts.append(
                     f"95 % interval over {comparison.rounds} interleaved rounds "
-                    f"of {comparison.launches} launches, "
+                    f"of {counted(comparison.launches, 'launch', 'launches')}, "
                     f"{width:.1%} of the ratio wide"
                 )
         if aside := session.set_aside():
-            parts.append(f"{len(aside)} disturbed rounds set aside")
+            parts.append(f"{counted(len(aside), 'disturbed round')} set aside")
         if session.finished is None:
             parts.append("still measuring")
         elif session.finished.reason:

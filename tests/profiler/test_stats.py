@@ -149,7 +149,7 @@ def test_one_launch_has_an_interval_as_wide_as_launches_are_known_to_differ() ->
 
 
 def test_launches_by_hand() -> None:
-    """Log medians 0 and 0.04 in turn: variance of the five is 0.0024 / 5."""
+    """Rounds without noise: only what launches differ by makes the interval."""
     logs = [0.0, 0.04, 0.0, 0.04, 0.02]
     ratio, low, high = launches_estimate([launch(math.exp(value)) for value in logs])
     squares = sum((value - 0.02) ** 2 for value in logs)
