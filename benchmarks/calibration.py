@@ -34,6 +34,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks.models import block_chain  # noqa: E402
 from profiler.compare import ENGINE_NAMES  # noqa: E402
+from profiler.environment import describe_environment  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
 from profiler.model_file import identify  # noqa: E402
@@ -195,7 +196,7 @@ def measure_runs(experiment: str, runs: int, time_limit_s: float) -> None:
                 "engine": engine.value,
                 "blocks": blocks,
                 "time_limit_s": time_limit_s,
-                "machine": platform.node(),
+                "machine": machine(),
                 **result,
             }
             with RESULTS.open("a", encoding="utf-8") as file:
@@ -208,6 +209,12 @@ def measure_runs(experiment: str, runs: int, time_limit_s: float) -> None:
                 f"{result['took_s']:.0f} s",
                 flush=True,
             )
+
+
+def machine() -> str:
+    """The CPU, not the machine's name."""
+    found = describe_environment()
+    return f"{found.get('cpu', platform.machine())}, {found['cores']}"
 
 
 @contextmanager

@@ -36,6 +36,9 @@ ADDED = (
 )
 # Netron's dark colours stand behind this query; the window's theme answers it.
 DARK_QUERY = "(prefers-color-scheme: dark)"
+VIEW = "view.js"
+# Netron writes shapes in CJK brackets, which many systems' fonts lack.
+BRACKETS = {"\\u3008": "\\u27e8", "\\u3009": "\\u27e9"}
 SCRIPT_TAG = '<script type="text/javascript" src="index.js"></script>\n'
 
 
@@ -85,6 +88,11 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
         elif name.endswith(".css") and name in self._files:
             text = self._files[name].read_text(encoding="utf-8")
             self._reply_bytes(job, CONTENT_TYPES[".css"], self._in_theme(text))
+        elif name == VIEW and name in self._files:
+            text = self._files[name].read_text(encoding="utf-8")
+            for rare, common in BRACKETS.items():
+                text = text.replace(rare, common)
+            self._reply_bytes(job, CONTENT_TYPES[".js"], text.encode())
         elif name in self._files:
             path = self._files[name]
             self._reply_file(job, CONTENT_TYPES[path.suffix], str(path))

@@ -25,6 +25,13 @@ from tests.gui.x_pointer import Pointer
 from tests.model_zoo import torchscript
 
 
+def test_shapes_are_written_with_brackets_that_fonts_have(qtbot: QtBot, window: MainWindow) -> None:
+    open_model(qtbot, window, DEMO)
+    text = page_value(qtbot, window, "document.getElementById('target').textContent")
+    assert "\u27e8" in text
+    assert "\u3008" not in text
+
+
 def test_a_click_on_a_row_selects_the_node(
     qtbot: QtBot, window: MainWindow, demo_session: Path
 ) -> None:
