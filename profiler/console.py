@@ -8,7 +8,7 @@ from typing import TextIO
 
 from profiler.method import noise_note
 from profiler.session import Session
-from profiler.types import Event, Phase, Progress
+from profiler.types import Event, Phase, Progress, RunStarted
 
 PLAIN_INTERVAL_S = 5.0
 MIB = 2**20
@@ -22,20 +22,25 @@ class ProgressLine:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._phase = ""
+        self._target: float | None = None
         self._written_at_s = 0.0
 
     def show(self, event: Event) -> None:
-        """Anything but progress is passed over."""
+        """Progress; of a run's start its target is kept, and other events are passed over."""
+        if isinstance(event, RunStarted):
+            self._target = event.plan.stopping.target_width
         if not isinstance(event, Progress):
             return
+        goes_on = event.phase is not Phase.FINISHED
+        text = progress_text(event, self._target) if goes_on else ""
         if self._terminal:
-            self._stream.write("\r\x1b[K" + (progress_text(event) if self._goes_on(event) else ""))
+            self._stream.write(f"\r\x1b[K{text}")
             self._stream.flush()
             return
         phase = f"{event.phase} {event.detail}"
         late = time.monotonic() - self._written_at_s >= PLAIN_INTERVAL_S
-        if self._goes_on(event) and (phase != self._phase or late):
-            self._stream.write(progress_text(event) + "\n")
+        if goes_on and (phase != self._phase or late):
+            self._stream.write(f"{text}\n")
             self._phase, self._written_at_s = phase, time.monotonic()
 
     def note(self, text: str) -> None:
@@ -44,18 +49,16 @@ class ProgressLine:
             clear = "\r\x1b[K" if self._terminal else ""
             self._stream.write(f"{clear}{printable(text)}\n")
 
-    def _goes_on(self, event: Progress) -> bool:
-        return event.phase is not Phase.FINISHED
 
-
-def progress_text(event: Progress) -> str:
-    """`measuring [#####---] round 12, interval 3.1 %, 8 s left`."""
+def progress_text(event: Progress, target: float | None = None) -> str:
+    """`measuring [#####---] round 12, interval 3.1 % of the ratio (target 2.0 %), 8 s left`."""
     if event.phase is not Phase.MEASURING:
         return f"{event.phase} {event.detail}".strip()
     full = round(BAR_WIDTH * (event.fraction or 0.0))
     parts = [f"round {event.round}", *filter(None, [event.detail])]
     if event.interval_width is not None and event.interval_width < 10:
-        parts.append(f"interval {event.interval_width:.1%} of the ratio")
+        wanted = "" if target is None else f" (target {target:.1%})"
+        parts.append(f"interval {event.interval_width:.1%} of the ratio{wanted}")
     if event.time_left_s is not None:
         parts.append(f"{event.time_left_s:.0f} s left at most")
     return f"measuring [{'#' * full}{'-' * (BAR_WIDTH - full)}] {', '.join(parts)}"

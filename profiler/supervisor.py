@@ -136,7 +136,7 @@ class _Runner:
             if reason:
                 return reason
             if self._launch_is_due():
-                yield self._measuring_progress(width, f"launch {group.launch + 2}")
+                yield self._measuring_progress(width, launch=group.launch + 1)
                 yield from group.launch_again()
         return "all lanes failed"
 
@@ -196,7 +196,8 @@ class _Runner:
         elapsed_s = self.clock() - self.measuring_since
         return self.group.traced_s <= self.plan.traced_share * elapsed_s or self.group.traced_s == 0
 
-    def _measuring_progress(self, width: float | None, detail: str = "") -> Progress:
+    def _measuring_progress(self, width: float | None, launch: int | None = None) -> Progress:
+        """With the launch that goes on, or the one that begins."""
         rule = self.plan.stopping
         elapsed_s = self.clock() - self.measuring_since
         left_s = max(0.0, rule.time_limit_s - elapsed_s)
@@ -205,7 +206,7 @@ class _Runner:
             left_s = min(left_s, max(0.0, elapsed_s * ((width / rule.target_width) ** 2 - 1)))
         return self._progress(
             Phase.MEASURING,
-            detail,
+            f"launch {(self.group.launch if launch is None else launch) + 1}",
             fraction=min(1.0, elapsed_s / (elapsed_s + left_s)) if elapsed_s else 0.0,
             interval_width=width,
             time_left_s=left_s,

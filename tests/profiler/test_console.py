@@ -49,6 +49,16 @@ def test_progress_in_words(event: Progress, text: str) -> None:
     assert progress_text(event) == text
 
 
+def test_the_interval_stands_beside_its_target() -> None:
+    stream = Terminal()
+    line = ProgressLine(stream)
+    line.show(sample_events()[0])
+    line.show(progress(Phase.MEASURING, round=3, interval_width=0.05, detail="launch 2"))
+    assert screen(stream.getvalue()) == [
+        f"measuring [{'-' * BAR_WIDTH}] round 3, launch 2, interval 5.0% of the ratio (target 2.0%)"
+    ]
+
+
 def test_a_terminal_shows_one_line_that_is_cleared_at_the_end() -> None:
     stream = Terminal()
     line = ProgressLine(stream)
