@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,15 +78,24 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 FONTS = "fonts-dejavu-core"
 FONT_FOLDER = Path("/usr/share/fonts")
-# Tests draw on a virtual screen, unless there is one, and build a stand-in for NVIDIA's library.
+# Tests draw on a virtual screen, unless there is one, build a stand-in for NVIDIA's library, and
+# compile models: torch.compile needs a compiler of C++ and Python's own headers.
 SCREEN_PROGRAMS = {"xvfb-run": "xvfb", "xauth": "xauth"}
-TEST_NEEDS = {**SCREEN_PROGRAMS, "cc": "gcc", "/usr/include/stdio.h": "libc6-dev"}
+PYTHON_HEADER = str(Path(sysconfig.get_path("include")) / "Python.h")
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+TEST_NEEDS = {
+    **SCREEN_PROGRAMS,
+    "cc": "gcc",
+    "c++": "g++",
+    "/usr/include/stdio.h": "libc6-dev",
+    PYTHON_HEADER: f"libpython{PYTHON_VERSION}-dev",
+}
 # Carries models to test with; its own dependencies are not needed.
 TEST_MODELS = "silero-vad==6.2.3"
 # Where there is no apt. RPM systems find a package by a library's name.
 RPM_MANAGERS = {
-    "dnf": "xorg-x11-server-Xvfb xorg-x11-xauth gcc glibc-devel",
-    "zypper": "xvfb-run xauth gcc glibc-devel",
+    "dnf": "xorg-x11-server-Xvfb xorg-x11-xauth gcc gcc-c++ glibc-devel python3-devel",
+    "zypper": "xvfb-run xauth gcc gcc-c++ glibc-devel python3-devel",
 }
 PACMAN_LIBRARIES = (
     "alsa-lib brotli dbus expat fontconfig freetype2 gcc-libs glib2 krb5 libglvnd libx11 libxcb "
@@ -209,7 +219,7 @@ def make_venv() -> None:
 
 def venv_package() -> str:
     """Debian and Ubuntu keep what makes environments in a package of its own."""
-    return f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    return f"python{PYTHON_VERSION}-venv"
 
 
 def pip(*arguments: str) -> None:
