@@ -100,7 +100,7 @@ class MainWindow(QMainWindow):
             self.messages.show_error(error)
             return
         self.messages.clear()
-        self.opener.check(plan, lambda: self.runs.start(plan))
+        self.opener.check(plan, self.runs.start)
 
     def stop(self) -> None:
         """End the run, or give up opening a file."""

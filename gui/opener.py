@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from gui.background import Task
-from profiler import model_file
+from profiler import consent
 from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
@@ -56,16 +56,20 @@ class Opener(QObject):
                 self._on_model,
             )
 
-    def check(self, plan: RunPlan, then: Callable[[], None]) -> None:
-        """Call `then` if the plan can still be run; else `failed` says why not."""
+    def check(self, plan: RunPlan, then: Callable[[RunPlan], None]) -> None:
+        """Call `then` with the plan if it can still be run; else `failed` says why not."""
 
-        def work(cancelled: Callable[[], bool], _: object) -> None:
-            for source in (plan.model, *(spec.model for spec in plan.engines if spec.model)):
-                model_file.check_unchanged(source)
-            if needs_capabilities(plan):
-                check_capabilities(plan, capabilities(cancelled=cancelled))
+        def work(cancelled: Callable[[], bool], _: object) -> RunPlan:
+            renewed = consent.renewed(plan, trust=False)
+            if needs_capabilities(renewed):
+                check_capabilities(renewed, capabilities(cancelled=cancelled))
+            return renewed
 
-        self._start("Checking the model file…", work, lambda _: then())
+        def go_on(result: object) -> None:
+            assert isinstance(result, RunPlan)
+            then(result)
+
+        self._start("Checking the model file…", work, go_on)
 
     def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
         """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import platformdirs
 
+from profiler.settings_folder import config_folder
+
 VERSION = 1
 RECENT_FILES = 12
 # One function per step: MIGRATIONS[n] takes version n to n + 1.
@@ -32,8 +34,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
 def path() -> Path:
     """The settings' file; the folder can be given by `DUALSCOPE_CONFIG`."""
-    folder = os.environ.get("DUALSCOPE_CONFIG") or platformdirs.user_config_path("dualscope")
-    return Path(folder) / "settings.json"
+    return config_folder() / "settings.json"
 
 
 def sessions_folder() -> Path:

@@ -10,6 +10,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from profiler import isolation
+
 
 def start(process: BaseProcess) -> None:
     """Start a child that Ctrl-C does not end while it still imports, before `settle_in`.
@@ -31,6 +33,7 @@ def start(process: BaseProcess) -> None:
 def settle_in(log_path: Path) -> None:
     """Send file descriptors 1 and 2 to the log file, so that native code's output is caught too.
 
+    The process loses the network, where the system allows it: it may load what strangers made.
     Ctrl-C goes to the whole process group; the parent decides what it means.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -41,6 +44,9 @@ def settle_in(log_path: Path) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     faulthandler.enable(sys.stderr)
+    outcome = isolation.cut_network()
+    if not outcome.startswith("no "):
+        sys.stderr.write(f"dualscope: {outcome}\n")
 
 
 def exit_reason(exit_code: int | None) -> str:

@@ -18,7 +18,7 @@ EPILOG = """exit codes:
   0  done                        5  conversion failed
   2  wrong usage or plan         6  wrong input
   3  not a model                 7  every lane failed
-  4  loading it would run code   8  session file
+  4  it would run code: --trust  8  session file
   130  stopped by Ctrl-C; what was measured is kept"""
 
 

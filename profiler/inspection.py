@@ -28,9 +28,9 @@ def _inspect_torch(source: ModelSource) -> ModelInfo:
     from profiler import torch_inputs
     from profiler.torch_files import load_torch_model
 
-    module = load_torch_model(source)
-    weights = [*module.parameters(), *module.buffers()]
     notes: list[str] = []
+    module = load_torch_model(source, notes)
+    weights = [*module.parameters(), *module.buffers()]
     inputs, outputs = torch_inputs.propose(module, source, notes)
     op_counts: Counter[str] = Counter()
     if isinstance(module, torch.fx.GraphModule):
@@ -44,7 +44,9 @@ def _inspect_torch(source: ModelSource) -> ModelInfo:
             type(child).__name__ for child in module.modules() if not any(child.children())
         )
     return ModelInfo(
-        source=msgspec.structs.replace(source, producer=f"PyTorch {_torch_version(source)}"),
+        source=msgspec.structs.replace(
+            source, producer=f"PyTorch {_torch_version(source)}".strip()
+        ),
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         parameter_count=sum(weight.numel() for weight in module.parameters()),
@@ -59,6 +61,8 @@ def _torch_version(source: ModelSource) -> str:
     """The archive's format version: torch.save keeps no version of PyTorch itself."""
     import zipfile
 
+    if not zipfile.is_zipfile(source.path):
+        return ""
     with zipfile.ZipFile(Path(source.path)) as archive:
         for name in archive.namelist():
             if name.partition("/")[2] in ("version", "archive_version"):

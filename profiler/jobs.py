@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from profiler import model_file
+from profiler import consent, model_file
 from profiler.child import exit_reason, settle_in, start
+from profiler.consent import FactoryNeededError
 from profiler.errors import (
     CancelledError,
     ConversionError,
@@ -28,7 +29,10 @@ from profiler.types import (
     Capabilities,
     Converted,
     ConvertJob,
+    Factory,
     Failed,
+    Guesses,
+    GuessJob,
     InputSpec,
     Inspected,
     InspectJob,
@@ -39,8 +43,8 @@ from profiler.types import (
     ModelSource,
 )
 
-AnyJob = InspectJob | ConvertJob | LookAround
-AnyAnswer = JobProgress | Inspected | Converted | LookedAround | Failed
+AnyJob = InspectJob | GuessJob | ConvertJob | LookAround
+AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
 CONVERT_TIMEOUT_S = 1800.0
@@ -48,16 +52,33 @@ POLL_S = 0.1
 REAP_S = 2.0
 
 
-def inspect_model(path: Path, *, cancelled: Callable[[], bool] | None = None) -> ModelInfo:
+def inspect_model(
+    path: Path,
+    *,
+    factory: Factory | None = None,
+    trust: bool = False,
+    cancelled: Callable[[], bool] | None = None,
+) -> ModelInfo:
     """Identify the file here, look inside of it in a child. Blocks; call off the UI thread.
 
-    Raises ModelFileError, UnsafeModelError, CancelledError.
+    `factory` builds the module of a file of weights; `trust`: the person agrees that code of the
+    file or the factory runs. Raises ModelFileError, UnsafeModelError, CancelledError, and
+    ConsentNeededError or FactoryNeededError where the person has to be asked.
     """
-    source = model_file.identify(path)
+    source = consent.checked(model_file.identify(path), factory, trust=trust)
+    if source.kind in model_file.WEIGHTS_KINDS and source.factory is None:
+        raise FactoryNeededError(source, _guesses(source, cancelled))
     answer = _run(InspectJob(source=source), INSPECT_TIMEOUT_S, ModelFileError, None, cancelled)
     if not isinstance(answer, Inspected):
         raise ModelFileError(f"{path.name} could not be inspected.")
-    return answer.info
+    note = model_file.suffix_note(source)
+    notes = (note, *answer.info.notes) if note else answer.info.notes
+    return msgspec.structs.replace(answer.info, notes=notes)
+
+
+def _guesses(source: ModelSource, cancelled: Callable[[], bool] | None) -> Guesses:
+    answer = _run(GuessJob(source=source), INSPECT_TIMEOUT_S, ModelFileError, None, cancelled)
+    return answer if isinstance(answer, Guesses) else Guesses()
 
 
 def onnx_form(
@@ -190,6 +211,10 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.inspection import inspect
 
         return Inspected(info=inspect(job.source))
+    if isinstance(job, GuessJob):
+        from profiler.factory_guesses import guess
+
+        return guess(job.source)
     from profiler.convert import convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)

@@ -88,7 +88,12 @@ COMMON = {"device": DEVICE, "model": MODEL}
 
 # Kinds of file that an engine can't take; all others it takes itself, or in a converted form.
 REFUSED: dict[EngineKind, frozenset[ModelKind]] = {
-    EngineKind.TORCH_SCRIPT: frozenset({ModelKind.ONNX, ModelKind.TORCH_EXPORT}),
+    # Native code has no graph to convert, trace or compile.
+    EngineKind.ORT: frozenset({ModelKind.AOT_INDUCTOR}),
+    EngineKind.TORCH_COMPILE: frozenset({ModelKind.AOT_INDUCTOR}),
+    EngineKind.TORCH_SCRIPT: frozenset(
+        {ModelKind.ONNX, ModelKind.TORCH_EXPORT, ModelKind.AOT_INDUCTOR}
+    ),
     EngineKind.TORCH_EXPORT: frozenset(ModelKind) - {ModelKind.TORCH_EXPORT},
 }
 

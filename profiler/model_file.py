@@ -5,21 +5,36 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import struct
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from profiler import pickle_safety
+from profiler import onnx_header, pickle_walk, safetensors_file
 from profiler.errors import ModelFileError
+from profiler.pickle_safety import holds_only_data, in_order, is_torch_nn
 from profiler.types import ModelKind, ModelSource
 
 NEEDED = (
-    "Dualscope opens .onnx, TorchScript .pt, torch.export .pt2, and a pickled nn.Module "
-    "made of torch.nn classes."
+    "Dualscope opens .onnx, TorchScript, torch.export .pt2, AOTInductor packages, pickled "
+    "modules, and weights (state dict, checkpoint, safetensors) with the code that builds "
+    "their module."
 )
-LEGACY_TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# These hold weights without a model: something has to build the module that they belong to.
+WEIGHTS_KINDS = (ModelKind.STATE_DICT, ModelKind.CHECKPOINT, ModelKind.SAFETENSORS)
+# What trainers write beside the weights.
+WEIGHTS_WORDS = frozenset({"state_dict", "model_state_dict"})
+CHECKPOINT_WORDS = WEIGHTS_WORDS | {
+    *("optimizer", "optimizer_state_dict", "optimizer_states", "lr_scheduler", "epoch"),
+    *("global_step", "pytorch-lightning_version", "hyper_parameters"),
+}
+# No torch.save archive is compressed, so that only what was made to do harm unpacks to this.
+MOST_UNPACKED_BYTES, MOST_UNPACKED_RATIO = 64 << 20, 100
+USUAL_SUFFIXES = {
+    ModelKind.ONNX: (".onnx", ".pb"),
+    ModelKind.SAFETENSORS: (".safetensors", ".json"),
+    ModelKind.TORCH_EXPORT: (".pt2", ".pt"),
+    ModelKind.AOT_INDUCTOR: (".pt2", ".pt"),
+}
+TORCH_SUFFIXES = (".pt", ".pth", ".jit", ".ptl", ".bin", ".ckpt", ".pkl", ".ts", ".tar", ".torch")
 
 # First bytes of files that people drop by mistake: (start, offset, what it is, what to do).
 KNOWN_BYTES: tuple[tuple[bytes, int, str, str], ...] = (
@@ -45,6 +60,9 @@ KNOWN_BYTES: tuple[tuple[bytes, int, str, str], ...] = (
 def identify(path: Path) -> ModelSource:
     """Kind, hash and size of a model file.
 
+    The hash is the sha256 of the file. An ONNX file with external data, and the index of several
+    safetensors files, stand for gigabytes that can't be read at once: there the hash covers the
+    file itself and the other files' names, sizes and times of change.
     Raises ModelFileError, which says what the file is instead, for anything else.
     """
     path = path.expanduser().resolve()
@@ -53,30 +71,14 @@ def identify(path: Path) -> ModelSource:
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(512)
-        if head.startswith(b"PK\x03\x04"):
-            source = ModelSource(
-                path=str(path), kind=_zip_kind(path), sha256="", size_bytes=size_bytes
-            )
-        else:
-            _refuse_known(path, head, size_bytes)
-            header = _onnx_header(path, file, size_bytes)
-            source = ModelSource(
-                path=str(path),
-                kind=ModelKind.ONNX,
-                sha256="",
-                size_bytes=size_bytes,
-                opset=header.opset,
-                producer=" ".join(filter(None, (header.producer, header.producer_version))),
-            )
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    kind, beside, header = _kind(path, head, size_bytes)
     return ModelSource(
-        path=source.path,
-        kind=source.kind,
-        sha256=digest,
-        size_bytes=size_bytes,
-        opset=source.opset,
-        producer=source.producer,
+        path=str(path),
+        kind=kind,
+        sha256=file_hash(path, beside),
+        size_bytes=size_bytes + sum(part.stat().st_size for part in beside),
+        opset=header.opset if header else None,
+        producer=header.producer if header else "",
     )
 
 
@@ -86,6 +88,65 @@ def check_unchanged(source: ModelSource) -> None:
     if identify(path).sha256 != source.sha256:
         raise ModelFileError(
             f"{path.name} has changed since it was opened.", "Open it again (Ctrl+O)."
+        )
+
+
+def file_hash(path: Path, beside: tuple[Path, ...] = ()) -> str:
+    """Of the file's bytes, and of the facts of the files beside it."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    for part in beside:
+        facts = part.stat()
+        digest.update(f"\0{part.name}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def suffix_note(source: ModelSource) -> str:
+    """What to say of a file whose suffix promises another kind; empty for any other."""
+    suffix = Path(source.path).suffix.lower()
+    usual = USUAL_SUFFIXES.get(source.kind, TORCH_SUFFIXES)
+    others = {*TORCH_SUFFIXES, *(s for found in USUAL_SUFFIXES.values() for s in found)}
+    if suffix in usual or suffix not in others:
+        return ""
+    return f"The file is called {suffix}, but it is of the kind {source.kind.value}."
+
+
+Found = tuple[ModelKind, tuple[Path, ...], onnx_header.OnnxHeader | None]
+
+
+def _kind(path: Path, head: bytes, size_bytes: int) -> Found:
+    """The kind, files that belong to it, and an ONNX file's header."""
+    if head.startswith(b"PK\x03\x04"):
+        return _zip_kind(path), (), None
+    for start, offset, what, hint in KNOWN_BYTES:
+        if head[offset : offset + len(start)].lower() == start.lower():
+            raise ModelFileError(f"{path.name} is {what}.", hint)
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":
+        return _bare_pickle_kind(path, head), (), None
+    if safetensors_file.is_safetensors(head, size_bytes):
+        safetensors_file.read_header(path)
+        _refuse_shard(path)
+        return ModelKind.SAFETENSORS, (), None
+    if path.suffix == ".json" and safetensors_file.is_index(head):
+        parts = safetensors_file.shards(path)
+        for part in parts:
+            safetensors_file.read_header(part)
+        return ModelKind.SAFETENSORS, parts, None
+    if _is_text(head):
+        raise ModelFileError(f"{path.name} is a text file.", NEEDED)
+    header = onnx_header.read_header(path)
+    if header is None:
+        raise ModelFileError(f"{path.name} is not a model file.", NEEDED)
+    # Whether they may lie where they lie is checked where they are read.
+    named = sorted(path.parent / name for name in header.weights_files if "\0" not in name)
+    return ModelKind.ONNX, tuple(part for part in named if part.is_file()), header
+
+
+def _refuse_shard(path: Path) -> None:
+    index = path.with_name("model.safetensors.index.json")
+    if index.is_file() and path.name in index.read_text("utf-8", "replace"):
+        raise ModelFileError(
+            f"{path.name} is one of several files of a model.", f"Open {index.name} beside it."
         )
 
 
@@ -120,24 +181,6 @@ def _check_readable(path: Path) -> None:
         raise ModelFileError(f"{path.name} is empty.", "The copy or download may have failed.")
 
 
-def _refuse_known(path: Path, head: bytes, size_bytes: int) -> None:
-    for start, offset, what, hint in KNOWN_BYTES:
-        if head[offset : offset + len(start)].lower() == start.lower():
-            raise ModelFileError(f"{path.name} is {what}.", hint)
-    if head.startswith(LEGACY_TORCH_MAGIC) or head[:1] == b"\x80":
-        raise ModelFileError(
-            f"{path.name} is a legacy (non-zip) pickle.",
-            "If you trust its author, load it in PyTorch and save it again with torch.save.",
-        )
-    if len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < size_bytes:
-        raise ModelFileError(
-            f"{path.name} is a safetensors file: weights without a model.",
-            "Load them into the model in PyTorch, and export that with torch.export or to ONNX.",
-        )
-    if _is_text(head):
-        raise ModelFileError(f"{path.name} is a text file.", NEEDED)
-
-
 def _is_text(head: bytes) -> bool:
     if b"\x00" in head:
         return False
@@ -149,143 +192,87 @@ def _is_text(head: bytes) -> bool:
     return all(character.isprintable() or character in "\r\n\t" for character in text)
 
 
-# --- zip archives -----------------------------------------------------------------------------
+# --- archives and pickles -----------------------------------------------------------------------
 
 
 def _zip_kind(path: Path) -> ModelKind:
     try:
         with zipfile.ZipFile(path) as archive:
-            # Every torch archive keeps its members in one folder, whose name may be anything.
-            members = {name.partition("/")[2] for name in archive.namelist()}
+            infos = archive.infolist()
     except (zipfile.BadZipFile, OSError, UnicodeDecodeError) as error:
         raise ModelFileError(
             f"{path.name} is a truncated or damaged archive.", "Copy or download it again."
         ) from error
+    _check_members(path, infos)
+    # Every torch archive keeps its members in one folder, whose name may be anything.
+    members = {info.filename.partition("/")[2] for info in infos}
     folders = {name.split("/")[0] for name in members}
-    if "bytecode.pkl" in members:
-        raise ModelFileError(
-            f"{path.name} is a model for PyTorch Mobile (.ptl).",
-            "Open the TorchScript or nn.Module file that it was made from.",
-        )
     if any(name.startswith("data/aotinductor/") for name in members):
-        raise ModelFileError(
-            f"{path.name} is an AOTInductor package, which holds native code.",
-            "Open the torch.export .pt2 that it was compiled from.",
-        )
+        return ModelKind.AOT_INDUCTOR
     if "constants.pkl" in members and "code" in folders:
         return ModelKind.TORCHSCRIPT
-    if "archive_format" in members or "serialized_exported_program.json" in members:
+    if "bytecode.pkl" in members:
+        raise ModelFileError(
+            f"{path.name} is a model for PyTorch Mobile without its TorchScript code.",
+            "Open the TorchScript or nn.Module file that it was made from.",
+        )
+    is_program = "serialized_exported_program.json" in {info.filename for info in infos}
+    if is_program or "archive_format" in members:
         return ModelKind.TORCH_EXPORT
     if "data.pkl" in members:
         return _pickle_kind(path)
-    raise ModelFileError(f"{path.name} is a zip archive, but no PyTorch model.", NEEDED)
+    inside = [i.filename for i in infos if i.filename.endswith((".onnx", *TORCH_SUFFIXES))]
+    hint = f"Unpack it, and open {inside[0][:100]}." if inside else NEEDED
+    raise ModelFileError(f"{path.name} is a zip archive, but no PyTorch model.", hint)
+
+
+def _check_members(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    """No torch archive has members outside of its folder, or ones that unpack to a flood."""
+    for info in infos:
+        name = info.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
+            raise ModelFileError(
+                f"{path.name} has a member outside of its archive: {name[:200]!r}.",
+                "It was made to do harm, and was not read.",
+            )
+        ratio = info.file_size / max(1, info.compress_size)
+        if info.file_size > MOST_UNPACKED_BYTES and ratio > MOST_UNPACKED_RATIO:
+            raise ModelFileError(
+                f"{name[:200]} in {path.name} unpacks to {info.file_size >> 20} MiB from "
+                f"{info.compress_size >> 10} KiB.",
+                "No model is packed like this: it was made to do harm, and was not read.",
+            )
+
+
+def _bare_pickle_kind(path: Path, head: bytes) -> ModelKind:
+    if pickle_walk.is_legacy(head):
+        return _pickle_kind(path)
+    with path.open("rb") as file:
+        data = file.read(pickle_walk.MAX_PICKLE_BYTES)
+    try:
+        names = in_order(pickle_walk.pickle_globals(data))
+    except ModelFileError:
+        names = ()
+    listed = ", ".join(f"{module}.{name}" for module, name in names[:8])
+    raise ModelFileError(
+        f"{path.name} is a pickle that torch.save did not write"
+        f"{f', which names {listed}' if listed else ''}. It was not loaded.",
+        "If you trust its author, load it in Python and save it with torch.save.",
+    )
 
 
 def _pickle_kind(path: Path) -> ModelKind:
-    if pickle_safety.holds_only_data(path):
-        raise ModelFileError(
-            f"{path.name} is a state dict or checkpoint: weights without a model.",
-            "Load it into its model in PyTorch, and save that with torch.export.save or as ONNX.",
-        )
-    return ModelKind.PICKLED_MODULE
-
-
-# --- ONNX -------------------------------------------------------------------------------------
-
-_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET_IMPORT = 1, 2, 3, 7, 8
-_LARGEST_FIELD = 30
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-
-
-@dataclass
-class _Header:
-    ir_version: int = 0
-    producer: str = ""
-    producer_version: str = ""
-    opset: int | None = None
-    fields: set[int] = field(default_factory=set)
-
-
-def _onnx_header(path: Path, file: BinaryIO, size_bytes: int) -> _Header:
-    """Top-level fields of an ONNX ModelProto; the graph is skipped, not read."""
-    file.seek(0)
-    header = _Header()
-    try:
-        while file.tell() < size_bytes:
-            _read_field(file, header, size_bytes)
-    except _TruncatedError as error:
-        if _IR_VERSION in header.fields:
+    """By the object's own pickle; a mapping with modules in it counts as a pickled module."""
+    outline, names = pickle_walk.outline(path), pickle_walk.file_globals(path)
+    if not outline.is_mapping:
+        if holds_only_data(path):
             raise ModelFileError(
-                f"{path.name} is a truncated ONNX file.", "Copy or download it again."
-            ) from error
-        raise ModelFileError(f"{path.name} is not a model file.", NEEDED) from error
-    except (ValueError, EOFError) as error:
-        raise ModelFileError(f"{path.name} is not a model file.", NEEDED) from error
-    if not {_IR_VERSION, _GRAPH} <= header.fields:
-        raise ModelFileError(f"{path.name} is not a model file.", NEEDED)
-    return header
-
-
-class _TruncatedError(Exception):
-    """A field goes past the end of the file."""
-
-
-def _read_field(file: BinaryIO, header: _Header, size_bytes: int) -> None:
-    tag = _varint(file)
-    number, wire = tag >> 3, tag & 7
-    if not 0 < number <= _LARGEST_FIELD:
-        raise ValueError(f"field {number}")
-    if wire == _LENGTH:
-        length = _varint(file)
-        if length > size_bytes - file.tell():
-            raise _TruncatedError
-        start = file.tell()
-        if number in (_PRODUCER, _PRODUCER_VERSION) and length < 1000:
-            text = file.read(length).decode("utf-8", "replace")
-            if number == _PRODUCER:
-                header.producer = text
-            else:
-                header.producer_version = text
-        elif number == _OPSET_IMPORT and length < 1000:
-            domain, version = _opset(file.read(length))
-            header.opset = version if domain in ("", "ai.onnx") else header.opset
-        file.seek(start + length)
-    elif wire == _VARINT:
-        value = _varint(file)
-        header.ir_version = value if number == _IR_VERSION else header.ir_version
-    elif wire in (_FIXED32, _FIXED64):
-        file.seek(4 if wire == _FIXED32 else 8, 1)
-    else:
-        raise ValueError(f"wire type {wire}")
-    header.fields.add(number)
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            raise _TruncatedError
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-    raise ValueError("varint")
-
-
-def _opset(data: bytes) -> tuple[str, int]:
-    """OperatorSetIdProto: domain (1), version (2)."""
-    domain, version, at = "", 0, 0
-    while at + 1 < len(data):
-        tag, at = data[at], at + 1
-        value, shift = 0, 0
-        while at < len(data):
-            byte, at = data[at], at + 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        if tag == (1 << 3 | _LENGTH):
-            domain, at = data[at : at + value].decode("utf-8", "replace"), at + value
-        elif tag == (2 << 3 | _VARINT):
-            version = value
-    return domain, version
+                f"{path.name} holds tensors, but neither a module nor a state dict.",
+                "Save the module's state_dict(), or the module with torch.export.save.",
+            )
+        return ModelKind.PICKLED_MODULE
+    has_weights = bool(WEIGHTS_WORDS & outline.texts)
+    if not has_weights and any(is_torch_nn(found) for found in names):
+        return ModelKind.PICKLED_MODULE
+    is_checkpoint = bool(CHECKPOINT_WORDS & outline.texts)
+    return ModelKind.CHECKPOINT if is_checkpoint else ModelKind.STATE_DICT

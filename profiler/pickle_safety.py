@@ -1,23 +1,13 @@
-"""What would a pickle call? Read from its opcodes; nothing is unpickled."""
+"""Which names may a pickle look up, which ask for consent, which are known to do harm?"""
 
 from __future__ import annotations
 
-import io
-import pickletools
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
-from profiler.errors import ModelFileError, UnsafeModelError
+from profiler.errors import UnsafeModelError
+from profiler.pickle_walk import UNKNOWN, Global, file_globals, member_globals
 from profiler.types import ModelKind
-
-Global = tuple[str, str]
-
-# A pickle of a model holds names and shapes; tensors lie beside it.
-MAX_PICKLE_BYTES = 256 << 20
-MAX_NESTING = 3
-UNKNOWN: Global = ("?", "a name computed at load time")
 
 _STORAGES = (
     *("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"),
@@ -66,40 +56,134 @@ MODULE_FUNCTIONS: frozenset[Global] = frozenset(
 )
 
 
-def check_globals(path: Path, kind: ModelKind) -> None:
-    """Refuse a file whose pickles name anything but data and torch.nn classes.
+# Top-level modules with which a pickle can run commands, reach the network or change files.
+DANGEROUS_MODULES = frozenset(
+    {
+        *("os", "posix", "nt", "ntpath", "posixpath", "subprocess", "_posixsubprocess", "shutil"),
+        *("sys", "pty", "commands", "popen2", "runpy", "code", "codeop", "pdb", "bdb", "signal"),
+        *("socket", "_socket", "ssl", "http", "urllib", "requests", "ftplib", "smtplib", "aiohttp"),
+        *("ctypes", "_ctypes", "cffi", "importlib", "imp", "zipimport", "pkgutil", "webbrowser"),
+        *("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "types"),
+        *("multiprocessing", "asyncio", "threading", "_thread", "operator", "_operator"),
+        *("timeit", "trace", "profile", "cProfile", "doctest", "pydoc", "linecache", "tempfile"),
+        *("pip", "setuptools", "distutils", "venv", "site", "io", "_io", "builtins", "__builtin__"),
+    }
+)
+HARMLESS = frozenset({("io", "BytesIO"), ("_io", "BytesIO"), ("types", "SimpleNamespace")})
+# The few of these that build plain values.
+HARMLESS_BUILTINS = frozenset(
+    {
+        *("set", "frozenset", "dict", "list", "tuple", "int", "float", "str", "bytes", "bool"),
+        *("complex", "slice", "range", "bytearray", "object"),
+    }
+)
+# Functions of torch and NumPy that load, compile or run what their arguments name.
+DANGEROUS_PREFIXES = (
+    *("torch.hub", "torch.load", "torch.serialization.load", "torch.package", "torch._inductor"),
+    *("torch._dynamo", "torch.utils.cpp_extension", "torch.utils.collect_env", "torch.ops"),
+    *("torch.multiprocessing", "torch.jit.load", "torch.jit._script", "torch.jit._serialization"),
+    *("numpy.load", "numpy.testing", "numpy.f2py", "numpy.distutils", "torch.fx.graph_module"),
+)
 
-    TorchScript's own loader has no way to call Python, so its pickles need no check.
+
+WITHOUT_PICKLES = (ModelKind.ONNX, ModelKind.SAFETENSORS, ModelKind.AOT_INDUCTOR)
+
+
+def is_dangerous(found: Global) -> bool:
+    """Whether the name is known to run commands or code, or can't be told."""
+    module, name = found
+    if found == UNKNOWN:
+        return True
+    top = module.partition(".")[0]
+    if top in ("builtins", "__builtin__"):
+        return name not in HARMLESS_BUILTINS
+    dotted = f"{module}.{name}"
+    named = any(dotted == p or dotted.startswith(f"{p}.") for p in DANGEROUS_PREFIXES)
+    # `torch.nn.modules.module` with "torch.os.system" as its name walks through attributes.
+    parts = name.split(".")
+    walks = len(parts) > 1 and bool(DANGEROUS_MODULES.intersection(parts))
+    return named or walks or (top in DANGEROUS_MODULES and found not in DATA_GLOBALS | HARMLESS)
+
+
+def foreign_globals(path: Path, kind: ModelKind) -> tuple[Global, ...]:
+    """Names that loading looks up and that are neither data nor torch.nn, dangerous ones first.
+
+    TorchScript's own loader has no way to call Python, so of its pickles only dangerous names
+    count, which no honest file has. Raises ModelFileError for a damaged file.
+    """
+    if kind in WITHOUT_PICKLES:
+        return ()
+    return in_order(found for found in file_globals(path) if not is_allowed(found, kind))
+
+
+def is_allowed(found: Global, kind: ModelKind) -> bool:
+    """Whether a file of that kind may name this without anybody being asked."""
+    if kind is ModelKind.TORCHSCRIPT:
+        return not is_dangerous(found)
+    if kind is ModelKind.PICKLED_MODULE and is_module_part(found):
+        return True
+    return found in DATA_GLOBALS
+
+
+def in_order(names: Iterable[Global]) -> tuple[Global, ...]:
+    """Dangerous ones first, then by name."""
+    return tuple(sorted(set(names), key=lambda found: (not is_dangerous(found), found)))
+
+
+def program_globals(path: Path) -> tuple[tuple[Global, ...], tuple[Global, ...]]:
+    """Foreign names of a torch.export file: outside of its sample inputs, and in those."""
+    outside: set[Global] = set()
+    inside: set[Global] = set()
+    for member, names in member_globals(path):
+        foreign = {found for found in names if not is_allowed(found, ModelKind.TORCH_EXPORT)}
+        (inside if is_sample_input(member) else outside).update(foreign)
+    return in_order(outside), in_order(inside)
+
+
+def is_sample_input(member: str) -> bool:
+    """Whether an archive's member holds the inputs that the model was exported with."""
+    inner = member.replace("\\", "/").partition("/")[2]
+    return inner.startswith("data/sample_inputs/") or member == "serialized_example_inputs.pt"
+
+
+def check_globals(path: Path, kind: ModelKind) -> None:
+    """Refuse a file whose pickles name anything but what its kind may.
+
+    Of weights only dangerous names count: the loader puts inert objects in place of others. The
+    sample inputs of a torch.export file don't count: the loader leaves them out.
     Raises UnsafeModelError that lists the names.
     """
-    if kind in (ModelKind.ONNX, ModelKind.TORCHSCRIPT):
+    if kind in WITHOUT_PICKLES:
         return
-    modules_allowed = kind is ModelKind.PICKLED_MODULE
-    bad = sorted(
-        {
-            found
-            for found in archive_globals(path)
-            if found not in DATA_GLOBALS and not (modules_allowed and is_module_part(found))
-        }
-    )
+    if kind is ModelKind.TORCH_EXPORT:
+        bad, _ = program_globals(path)
+    else:
+        bad = foreign_globals(path, kind)
+    if kind in (ModelKind.STATE_DICT, ModelKind.CHECKPOINT):
+        bad = tuple(found for found in bad if is_dangerous(found))
     if bad:
-        names = ", ".join(f"{module}.{name}" for module, name in bad[:8])
-        more = f" and {len(bad) - 8} more" if len(bad) > 8 else ""
-        raise UnsafeModelError(
-            f"Loading {path.name} would run code that it names: {names}{more}. It was not loaded.",
-            "If you trust its author, load it in PyTorch yourself and export it to ONNX or "
-            "with torch.export.",
-        )
+        raise refusal(path, bad)
+
+
+def refusal(path: Path, names: tuple[Global, ...]) -> UnsafeModelError:
+    """The error for a file that is not loaded."""
+    listed = ", ".join(f"{module}.{name}" for module, name in names[:8])
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return UnsafeModelError(
+        f"Loading {path.name} would run code that it names: {listed}{more}. It was not loaded.",
+        "If you trust its author, load it in PyTorch yourself and export it to ONNX or "
+        "with torch.export.",
+    )
 
 
 def holds_only_data(path: Path) -> bool:
-    """Whether a torch.save archive holds tensors and containers but no module or other object."""
-    return all(found in DATA_GLOBALS for found in archive_globals(path))
+    """Whether a torch.save file holds tensors and containers but no module or other object."""
+    return all(found in DATA_GLOBALS for found in file_globals(path))
 
 
 def module_parts(path: Path) -> set[Global]:
     """The torch.nn classes that a pickled module names, and their activation functions."""
-    return {found for found in archive_globals(path) if is_module_part(found)}
+    return {found for found in file_globals(path) if is_module_part(found)}
 
 
 def is_module_part(found: Global) -> bool:
@@ -110,127 +194,3 @@ def is_torch_nn(found: Global) -> bool:
     """By name only; whether the class exists is decided where torch is imported."""
     module, name = found
     return module.startswith(MODULE_PREFIX) and name.isidentifier() and "__" not in name
-
-
-def archive_globals(path: Path) -> set[Global]:
-    """Every global named by any pickle in the archive, nested archives included.
-
-    Raises ModelFileError for a damaged archive.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {found for data in _pickles(archive, 0) for found in pickle_globals(data)}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelFileError(
-            f"{path.name} is a damaged archive: {error}", "Copy or download it again."
-        ) from error
-
-
-def _pickles(archive: zipfile.ZipFile, depth: int) -> Iterator[bytes]:
-    for member in archive.infolist():
-        with archive.open(member) as file:
-            head = file.read(4)
-            if head == b"PK\x03\x04":
-                file.seek(0)
-                yield from _nested(file, member, depth)
-            elif member.filename.lower().endswith(".pt") and member.file_size:
-                # torch.load would take it for an old pickle, of which it reads several.
-                raise ModelFileError(
-                    f"{member.filename} inside of the archive is no torch.save archive.",
-                    "Save the model again with PyTorch 2.",
-                )
-            elif member.filename.lower().endswith((".pkl", ".pickle")) or _is_pickle(
-                head, member, archive
-            ):
-                _check_size(member)
-                yield head + file.read()
-
-
-def _nested(file: IO[bytes], member: zipfile.ZipInfo, depth: int) -> Iterator[bytes]:
-    if depth == MAX_NESTING:
-        raise ModelFileError(
-            f"{member.filename} is an archive in an archive in an archive.",
-            "The file may be damaged, or made to do harm.",
-        )
-    if member.compress_type != zipfile.ZIP_STORED:
-        # Seeking in compressed bytes unpacks them again and again.
-        _check_size(member)
-        file = io.BytesIO(file.read())
-    with zipfile.ZipFile(file) as nested:
-        yield from _pickles(nested, depth + 1)
-
-
-def _check_size(member: zipfile.ZipInfo) -> None:
-    if member.file_size > MAX_PICKLE_BYTES:
-        raise ModelFileError(
-            f"The archive's member {member.filename} unpacks to "
-            f"{member.file_size >> 20} MiB, which no model's structure needs.",
-            "The file may be damaged, or made to do harm.",
-        )
-
-
-def _is_pickle(head: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> bool:
-    """Raw tensor bytes may start like a pickle; only what parses to STOP is one."""
-    if not (head[:1] == b"\x80" and head[1:2] <= b"\x05") or member.file_size > MAX_PICKLE_BYTES:
-        return False
-    try:
-        return any(op.name == "STOP" for op, _, _ in pickletools.genops(archive.read(member)))
-    except Exception:
-        # Not a pickle, then: genops raises whatever its opcode readers raise.
-        return False
-
-
-def pickle_globals(data: bytes) -> set[Global]:
-    """(module, name) of every global that the pickle looks up, and pickles right behind it.
-
-    Raises ModelFileError when the first one is damaged.
-    """
-    file = io.BytesIO(data)
-    found: set[Global] = set()
-    try:
-        _collect(file, found)
-    except Exception as error:
-        raise ModelFileError(
-            f"A pickle in the file is damaged: {error}", "Copy or download it again."
-        ) from error
-    try:
-        while file.tell() < len(data):
-            _collect(file, found)
-    except Exception:
-        # What follows is no pickle to its end; what it named up to there is in `found`.
-        return found
-    return found
-
-
-def _collect(file: IO[bytes], found: set[Global]) -> None:
-    """Add one pickle's globals.
-
-    STACK_GLOBAL takes its two strings from the stack. They count as told only where nothing but
-    the two was pushed just before, else UNKNOWN stands in: pops and marks could hide others.
-    """
-    below: str | None = None
-    top: str | None = None
-    memo: dict[int, str | None] = {}
-    for opcode, argument, _ in pickletools.genops(file):
-        name = opcode.name
-        if name in ("PROTO", "FRAME"):
-            continue
-        if name == "MEMOIZE":
-            memo[len(memo)] = top
-            continue
-        if name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[int(argument or 0)] = top
-            continue
-        if name in ("GLOBAL", "INST"):
-            module, _, attribute = str(argument).partition(" ")
-            found.add((module, attribute))
-        elif name == "STACK_GLOBAL":
-            found.add(UNKNOWN if below is None or top is None else (below, top))
-        elif name in ("EXT1", "EXT2", "EXT4"):
-            found.add(UNKNOWN)
-        pushed = None
-        if "UNICODE" in name or "STRING" in name:
-            pushed = str(argument)
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            pushed = memo.get(int(argument or 0))
-        below, top = (None, None) if pushed is None else (top, pushed)

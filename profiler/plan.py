@@ -39,7 +39,8 @@ PLAIN_ENGINE = {
 def default_engines(kind: ModelKind = ModelKind.ONNX) -> tuple[EngineSpec, ...]:
     """ONNX Runtime, and PyTorch as it runs that kind of file, on the CPU."""
     plain = PLAIN_ENGINE.get(kind, EngineKind.TORCH_EAGER)
-    return tuple(EngineSpec(label=e.value, engine=e) for e in (EngineKind.ORT, plain))
+    engines = [e for e in (EngineKind.ORT, plain) if takes(e, kind)]
+    return tuple(EngineSpec(label=e.value, engine=e) for e in engines)
 
 
 def default_plan(

@@ -9,15 +9,18 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from profiler import pickle_safety
 from profiler.errors import ModelFileError, UnsafeModelError
 
 MAX_PROGRAM_BYTES = 512 << 20
+COPY_BYTES = 1 << 20
 PROGRAM_FILES = ("serialized_exported_program.json",)
 # The prefix of constants that torch unpickles without any limit.
 OPAQUE_OBJECT = "opaque_obj"
@@ -50,6 +53,33 @@ def check_program(path: Path) -> None:
         raise ModelFileError(
             f"{path.name} is a damaged archive: {error}", "Copy or download it again."
         ) from error
+
+
+def without_sample_inputs(path: Path, target: Path) -> Path:
+    """Copy the file with its sample inputs emptied, so that nothing of those is unpickled.
+
+    Raises ModelFileError.
+    """
+    try:
+        with (
+            zipfile.ZipFile(path) as source,
+            zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as copy,
+        ):
+            for member in source.infolist():
+                if pickle_safety.is_sample_input(member.filename):
+                    copy.writestr(member.filename, b"")
+                    continue
+                with (
+                    source.open(member) as file,
+                    copy.open(member.filename, "w", force_zip64=True) as new,
+                ):
+                    shutil.copyfileobj(file, new, COPY_BYTES)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ModelFileError(
+            f"{path.name} can't be copied without its sample inputs: {error}",
+            "Is there room in the temporary folder?",
+        ) from error
+    return target
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from profiler import session_schema
+from profiler.consent import without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
@@ -24,6 +25,7 @@ from profiler.types import (
     OpTimings,
     Progress,
     Round,
+    RunStarted,
     TelemetrySample,
 )
 
@@ -225,8 +227,14 @@ def read_session(path: Path) -> Session:
         database.close()
     session = Session()
     for _, event in sorted(numbered, key=lambda item: item[0]):
-        session.apply(event)
+        session.apply(_without_consent(event))
     return session
+
+
+def _without_consent(event: Event) -> Event:
+    if isinstance(event, RunStarted):
+        return msgspec.structs.replace(event, plan=without_consent(event.plan))
+    return event
 
 
 def _open(path: Path) -> duckdb.DuckDBPyConnection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -14,7 +14,11 @@ class ModelKind(enum.StrEnum):
     ONNX = "onnx"
     TORCHSCRIPT = "torchscript"
     TORCH_EXPORT = "torch-export"
+    AOT_INDUCTOR = "aot-inductor"
     PICKLED_MODULE = "pickled-module"
+    STATE_DICT = "state-dict"
+    CHECKPOINT = "checkpoint"
+    SAFETENSORS = "safetensors"
 
 
 class EngineKind(enum.StrEnum):
@@ -64,8 +68,25 @@ class Verdict(enum.StrEnum):
 # --- model and inputs -----------------------------------------------------------------------
 
 
+class Factory(Struct, frozen=True, kw_only=True):
+    """What builds the module that a file of weights belongs to.
+
+    `target` is `package.module:name` or `path/to/file.py:name`. `sha256` is the Python file's, and
+    empty for a package: consent counts for just that file.
+    """
+
+    target: str
+    arguments: dict[str, Any] = {}
+    sha256: str = ""
+
+
 class ModelSource(Struct, frozen=True, kw_only=True):
-    """A model file. `derived_from` is the sha256 of the file that it was converted from."""
+    """A model file.
+
+    `derived_from` is the sha256 of the file that it was converted from. `factory` builds the module
+    where the file holds weights only. `trusted`: the person agreed that code of the file, or of the
+    factory, runs in a child process; never read from a session file.
+    """
 
     path: str
     kind: ModelKind
@@ -74,6 +95,8 @@ class ModelSource(Struct, frozen=True, kw_only=True):
     opset: int | None = None
     producer: str = ""
     derived_from: str | None = None
+    factory: Factory | None = None
+    trusted: bool = False
 
 
 class InputSpec(Struct, frozen=True, kw_only=True):
@@ -532,6 +555,12 @@ class InspectJob(Struct, frozen=True, kw_only=True, tag=True):
     source: ModelSource
 
 
+class GuessJob(Struct, frozen=True, kw_only=True, tag=True):
+    """Which factories may the weights of this file belong to?"""
+
+    source: ModelSource
+
+
 class ConvertJob(Struct, frozen=True, kw_only=True, tag=True):
     source: ModelSource
     inputs: tuple[InputSpec, ...]
@@ -548,6 +577,15 @@ class Inspected(Struct, frozen=True, kw_only=True, tag=True):
 
 class LookedAround(Struct, frozen=True, kw_only=True, tag=True):
     capabilities: Capabilities
+
+
+class Guesses(Struct, frozen=True, kw_only=True, tag=True):
+    """Factories that fit the weights, best first; `keys` are some of the weights' names."""
+
+    factories: tuple[Factory, ...] = ()
+    keys: tuple[str, ...] = ()
+    count: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Converted(Struct, frozen=True, kw_only=True, tag=True):

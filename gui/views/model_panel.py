@@ -35,7 +35,11 @@ KIND_NAMES = {
     ModelKind.ONNX: "ONNX",
     ModelKind.TORCHSCRIPT: "TorchScript",
     ModelKind.TORCH_EXPORT: "torch.export program",
-    ModelKind.PICKLED_MODULE: "pickled torch.nn module",
+    ModelKind.AOT_INDUCTOR: "AOTInductor package",
+    ModelKind.PICKLED_MODULE: "pickled module",
+    ModelKind.STATE_DICT: "state dict",
+    ModelKind.CHECKPOINT: "training checkpoint",
+    ModelKind.SAFETENSORS: "safetensors weights",
 }
 MOST_NOTES = 6
 

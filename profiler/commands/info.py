@@ -13,6 +13,7 @@ from profiler.console import printable, summary
 from profiler.exporters import formats
 from profiler.inputs import describe_shape
 from profiler.jobs import inspect_model
+from profiler.model_options import add_model_options, factory_of
 from profiler.session_file import looks_like_session, read_session
 from profiler.types import ModelInfo
 
@@ -21,6 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("info", help="show what a model or session file holds")
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -29,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         session = read_session(arguments.file)
         text = formats()["json"].render(session) if arguments.json else summary(session)
     else:
-        info = inspect_model(arguments.file)
+        info = inspect_model(arguments.file, factory=factory_of(arguments), trust=arguments.trust)
         text = json.dumps(msgspec.to_builtins(info), indent=2) if arguments.json else describe(info)
     sys.stdout.write(text + "\n")
     return 0

@@ -14,13 +14,14 @@ from types import FrameType
 
 import msgspec
 
+from profiler import consent
 from profiler.console import ProgressLine, summary
 from profiler.errors import CancelledError, EngineError, PlanError
 from profiler.exporters import export, formats
 from profiler.inputs import apply_overrides
 from profiler.jobs import capabilities, inspect_model
 from profiler.lanes import parse_lane
-from profiler.model_file import check_unchanged
+from profiler.model_options import add_model_options, factory_of
 from profiler.plan import check_capabilities, check_plan, default_plan, needs_capabilities
 from profiler.recorder import record
 from profiler.session import Session
@@ -67,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SHARE",
         help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
+    add_model_options(parser)
     parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
     parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
     parser.add_argument(
@@ -150,8 +152,7 @@ def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
     plan = read_session(arguments.repeat).plan
     if plan is None:
         raise PlanError(f"{arguments.repeat} holds no plan.", "Choose another session.")
-    for source in (plan.model, *(spec.model for spec in plan.engines if spec.model)):
-        check_unchanged(source)
+    plan = consent.renewed(plan, trust=arguments.trust)
     stopping = msgspec.structs.replace(
         plan.stopping,
         time_limit_s=arguments.time_limit or plan.stopping.time_limit_s,
@@ -169,10 +170,15 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         raise PlanError("Which model?", "Name a model file, or a session with --repeat.")
     engines = [parse_lane(text) for text in arguments.lane]
     sys.stderr.write(f"looking at {arguments.model}\n")
-    info = inspect_model(arguments.model, cancelled=cancelled)
+    info = inspect_model(
+        arguments.model,
+        factory=factory_of(arguments),
+        trust=arguments.trust,
+        cancelled=cancelled,
+    )
     for note in info.notes:
         sys.stderr.write(f"note: {note}\n")
-    return default_plan(
+    plan = default_plan(
         info,
         inputs=apply_overrides(info.inputs, arguments.input),
         engines=engines,
@@ -183,6 +189,7 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         tolerance=chosen_tolerance(arguments),
         pin=not arguments.no_pin,
     )
+    return consent.renewed(plan, trust=arguments.trust)
 
 
 def chosen_tolerance(arguments: argparse.Namespace) -> Tolerance | None:

@@ -18,7 +18,11 @@ NOTES = {
     ModelKind.ONNX: "imported from ONNX",
     ModelKind.TORCHSCRIPT: "TorchScript",
     ModelKind.TORCH_EXPORT: "exported program",
+    ModelKind.AOT_INDUCTOR: "compiled package",
     ModelKind.PICKLED_MODULE: "nn.Module",
+    ModelKind.STATE_DICT: "nn.Module of a factory",
+    ModelKind.CHECKPOINT: "nn.Module of a factory",
+    ModelKind.SAFETENSORS: "nn.Module of a factory",
 }
 
 

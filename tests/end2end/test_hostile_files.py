@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from profiler.types import (
     Failed,
     InputSpec,
     Load,
+    Loaded,
     ModelKind,
     ModelSource,
     RunFinished,
@@ -49,11 +51,18 @@ def hostile_expression(folder: Path, marker: Path) -> Path:
 unsafe = pytest.mark.parametrize(
     ("build", "kind"),
     [
-        (model_zoo.hostile_archive, ModelKind.PICKLED_MODULE),
+        (model_zoo.hostile_archive, ModelKind.STATE_DICT),
+        (model_zoo.hostile_checkpoint, ModelKind.CHECKPOINT),
+        (model_zoo.hostile_older, ModelKind.STATE_DICT),
+        (model_zoo.hostile_older_module, ModelKind.PICKLED_MODULE),
+        (model_zoo.hostile_module, ModelKind.PICKLED_MODULE),
+        (model_zoo.hostile_look_alike, ModelKind.PICKLED_MODULE),
+        (model_zoo.hostile_by_stack, ModelKind.PICKLED_MODULE),
+        (model_zoo.hostile_extra_file, ModelKind.TORCHSCRIPT),
         (model_zoo.hostile_program, ModelKind.TORCH_EXPORT),
         (hostile_expression, ModelKind.TORCH_EXPORT),
     ],
-    ids=["archive", "nested", "expression"],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 
 
@@ -126,6 +135,33 @@ def test_a_run_tells_it_for_each_lane(tmp_path: Path, marker: Path) -> None:
     assert all(failure.hint for failure in failures.values())
     assert isinstance(events[-1], RunFinished)
     assert not marker.exists()
+
+
+def test_hostile_sample_inputs_are_left_out(tmp_path: Path, marker: Path) -> None:
+    """The rest of the file is honest, so that a copy without them runs."""
+    path = model_zoo.hostile_samples(tmp_path, marker)
+    info = inspect_model(path)
+    assert any("sample inputs" in note and "system" in note for note in info.notes)
+    spec = EngineSpec(label="eager", engine=EngineKind.TORCH_EAGER)
+    with EngineProcess(spec, tmp_path) as process:
+        work_dir = str(tmp_path)
+        process.send(Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=work_dir))
+        assert isinstance(process.receive(ANSWER_S), Loaded)
+    form, _ = onnx_form(info.source, info.inputs)
+    assert form.kind is ModelKind.ONNX
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hostile_module", "hostile_look_alike", "hostile_by_stack", "hostile_older_module"],
+)
+def test_the_hostile_modules_would_run(name: str, tmp_path: Path, marker: Path) -> None:
+    """Else the tests above would pass for another reason."""
+    path = getattr(model_zoo, name)(tmp_path, marker)
+    with contextlib.suppress(Exception):
+        torch.load(path, weights_only=False)
+    assert marker.exists()
 
 
 def test_the_expression_would_run_without_the_check(tmp_path: Path, marker: Path) -> None:

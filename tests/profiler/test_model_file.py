@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import safetensors.numpy
+import torch
 
 from profiler.errors import ModelFileError
-from profiler.model_file import identify
+from profiler.model_file import identify, suffix_note
 from profiler.types import ModelKind
 from tests import model_zoo
 from tests.profiler.onnx_torch import models
@@ -87,6 +90,49 @@ def test_a_pickled_module(tmp_path: Path) -> None:
     assert identify(model_zoo.pickled_sequential(tmp_path)).kind is ModelKind.PICKLED_MODULE
 
 
+@pytest.mark.parametrize(
+    ("build", "kind"),
+    [
+        (model_zoo.mobile, ModelKind.TORCHSCRIPT),
+        (model_zoo.aot_package_stand_in, ModelKind.AOT_INDUCTOR),
+        (model_zoo.state_dict, ModelKind.STATE_DICT),
+        (model_zoo.older_pickle, ModelKind.STATE_DICT),
+        (model_zoo.older_module, ModelKind.PICKLED_MODULE),
+        (model_zoo.checkpoint, ModelKind.CHECKPOINT),
+        (model_zoo.lightning_checkpoint, ModelKind.CHECKPOINT),
+        (model_zoo.trainer_pickle, ModelKind.PICKLED_MODULE),
+        (model_zoo.safetensors_file, ModelKind.SAFETENSORS),
+        (model_zoo.sharded, ModelKind.SAFETENSORS),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".onnx", ".pt2", ".zip"])
+def test_kinds_are_told_by_content_and_not_by_name(
+    build: Callable[[Path], Path], kind: ModelKind, suffix: str, tmp_path: Path
+) -> None:
+    path = build(tmp_path)
+    if suffix and path.suffix != ".json":
+        path = path.rename(path.with_suffix(suffix))
+    assert identify(path).kind is kind
+
+
+def test_a_wrong_suffix_is_noted(tmp_path: Path) -> None:
+    path = model_zoo.torchscript(tmp_path)
+    assert suffix_note(identify(path)) == ""
+    note = suffix_note(identify(path.rename(tmp_path / "model.onnx")))
+    assert ".onnx" in note and "torchscript" in note
+    assert suffix_note(identify(model_zoo.onnx_mlp(tmp_path))) == ""
+
+
+def test_external_weights_count_by_name_size_and_time(tmp_path: Path) -> None:
+    path = model_zoo.onnx_mlp(tmp_path, external=True)
+    before = identify(path)
+    data = tmp_path / "external.data"
+    assert before.size_bytes == path.stat().st_size + data.stat().st_size
+    assert identify(path).sha256 == before.sha256
+    os.utime(data, (1, 1))
+    assert identify(path).sha256 != before.sha256
+
+
 def test_a_renamed_archive_keeps_its_kind(tmp_path: Path) -> None:
     renamed = model_zoo.pickled_sequential(tmp_path).rename(tmp_path / "renamed.bin")
     assert identify(renamed).kind is ModelKind.PICKLED_MODULE
@@ -102,22 +148,77 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 # --- what is no model -------------------------------------------------------------------------
 
 
-def test_a_state_dict_is_weights_without_a_model(tmp_path: Path) -> None:
-    error = refusal(model_zoo.state_dict(tmp_path))
-    assert "weights without a model" in error.message
-    assert "torch.export.save" in error.hint
+def test_a_bare_pickle_is_told_with_what_it_names(tmp_path: Path) -> None:
+    error = refusal(model_zoo.hostile_pickle(tmp_path, tmp_path / "ran"))
+    assert "torch.save did not write" in error.message
+    assert "system" in error.message
+    assert error.hint
 
 
-def test_an_older_pickle(tmp_path: Path) -> None:
-    error = refusal(model_zoo.older_pickle(tmp_path))
-    assert "legacy" in error.message
-    assert "torch.save" in error.hint
+def test_a_tensor_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "tensor.pt"
+    torch.save(torch.zeros(3), path)
+    assert "neither a module nor a state dict" in refusal(path).message
 
 
-def test_safetensors_are_weights_without_a_model(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    safetensors.numpy.save_file({"w": np.zeros((4, 4), np.float32)}, path)
-    assert "weights without a model" in refusal(path).message
+def test_one_of_several_files_points_to_the_index(tmp_path: Path) -> None:
+    index = model_zoo.sharded(tmp_path)
+    error = refusal(tmp_path / "model-00001-of-00002.safetensors")
+    assert index.name in error.hint
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "missing.safetensors", "a.bin"])
+def test_an_index_that_names_other_files(name: str, tmp_path: Path) -> None:
+    index = model_zoo.sharded(tmp_path)
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {"w": name}}))
+    error = refusal(index)
+    assert name in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{" + b" " * 100,
+        b'{"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 1000000]}}',
+        b'{"w": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}}',
+        b'{"w": {"dtype": "F32", "shape": [4000000000], "data_offsets": [0, 16]}}',
+        b'{"w": {"dtype": "OBJECT", "shape": [4], "data_offsets": [0, 16]}}',
+        b'{"w": [1, 2]}',
+        b'{"w": {}}',
+        b"{" * 50_000,
+    ],
+)
+def test_a_hostile_safetensors_header(header: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.safetensors", struct.pack("<Q", len(header)) + header + bytes(16))
+    error = refusal(path)
+    assert "damaged safetensors" in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:/evil"])
+def test_members_outside_of_the_archive(name: str, tmp_path: Path) -> None:
+    path = model_zoo.pickled_sequential(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"x")
+    error = refusal(path)
+    assert "outside of its archive" in error.message
+    assert error.hint
+
+
+def test_a_member_that_unpacks_to_a_flood(tmp_path: Path) -> None:
+    path = model_zoo.torchscript(tmp_path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scripted/extra/bomb", bytes(65 << 20))
+    error = refusal(path)
+    assert "unpacks to 65 MiB" in error.message
+    assert error.hint
+
+
+def test_a_pickle_called_onnx(tmp_path: Path) -> None:
+    path = model_zoo.hostile_pickle(tmp_path, tmp_path / "ran").rename(tmp_path / "model.onnx")
+    assert "is a pickle" in refusal(path).message
+    assert not (tmp_path / "ran").exists()
 
 
 def test_gone(tmp_path: Path) -> None:
@@ -242,7 +343,7 @@ def test_a_tar_archive(tmp_path: Path) -> None:
     [
         (["word/document.xml"], "no PyTorch model"),
         (["model/data.pkl", "model/bytecode.pkl"], "PyTorch Mobile"),
-        (["model/archive_format", "model/data/aotinductor/m/m.so"], "AOTInductor"),
+        (["models/a.onnx", "models/readme"], "no PyTorch model"),
     ],
 )
 def test_other_zip_archives(tmp_path: Path, members: list[str], what: str) -> None:

@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from profiler import pickle_safety
+from profiler import pickle_walk
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.pickle_safety import (
-    UNKNOWN,
-    archive_globals,
     check_globals,
     holds_only_data,
+    is_dangerous,
     is_torch_nn,
     module_parts,
-    pickle_globals,
 )
+from profiler.pickle_walk import UNKNOWN, archive_globals, file_globals, outline, pickle_globals
 from profiler.types import ModelKind
 from tests import model_zoo
 from tests.model_zoo import Hostile
@@ -183,10 +182,10 @@ def test_large_nested_archives_are_read_and_deep_ones_refused(
     hostile = archive(tmp_path / "hostile.pt", data__pkl=pickle.dumps(Hostile(tmp_path / "ran")))
     padded = archive(tmp_path / "n.pt", a__pt=hostile.read_bytes(), weights=bytes(1 << 20))
     outer = archive(tmp_path / "o.pt2", weights__pt=padded.read_bytes())
-    monkeypatch.setattr(pickle_safety, "MAX_PICKLE_BYTES", 1 << 16)
+    monkeypatch.setattr(pickle_walk, "MAX_PICKLE_BYTES", 1 << 16)
     assert SYSTEM in archive_globals(outer)
     deep = hostile
-    for depth in range(pickle_safety.MAX_NESTING + 1):
+    for depth in range(pickle_walk.MAX_NESTING + 1):
         deep = archive(tmp_path / f"deep{depth}.pt", nested=deep.read_bytes())
     with pytest.raises(ModelFileError, match="archive in an archive"):
         archive_globals(deep)
@@ -229,5 +228,59 @@ def test_a_flipped_byte_is_an_error_of_the_file(tmp_path: Path) -> None:
 
 
 def test_kinds_without_pickles_that_count_are_not_read(tmp_path: Path) -> None:
-    for kind in (ModelKind.ONNX, ModelKind.TORCHSCRIPT):
+    for kind in (ModelKind.ONNX, ModelKind.SAFETENSORS, ModelKind.AOT_INDUCTOR):
         check_globals(tmp_path / "missing", kind)
+
+
+def test_of_torchscript_only_dangerous_names_count(tmp_path: Path) -> None:
+    path = model_zoo.torchscript(tmp_path)
+    check_globals(path, ModelKind.TORCHSCRIPT)
+    hostile = pickle.dumps(Hostile(tmp_path / "ran"))
+    with pytest.raises(UnsafeModelError, match="system"):
+        check_globals(
+            model_zoo.with_member(path, "extra/notes.pkl", hostile), ModelKind.TORCHSCRIPT
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(SYSTEM, ("subprocess", "Popen"), ("builtins", "exec"), ("__builtin__", "eval"), UNKNOWN),
+        *(("builtins", "getattr"), ("torch.hub", "load"), ("torch", "load"), ("runpy", "run_path")),
+        ("torch.nn.modules.module", "os.system"),
+    ],
+)
+def test_names_known_to_do_harm(name: tuple[str, str]) -> None:
+    assert is_dangerous(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(("collections", "OrderedDict"), ("builtins", "set"), ("argparse", "Namespace")),
+        *(("pathlib", "PosixPath"), ("models.yolo", "Detect"), ("io", "BytesIO")),
+        ("torch.nn.modules.linear", "Linear"),
+    ],
+)
+def test_names_that_are_not_known_to_do_harm(name: tuple[str, str]) -> None:
+    assert not is_dangerous(name)
+
+
+def test_an_older_file_is_walked_pickle_by_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "older.pt"
+    torch.save(
+        {"w": torch.zeros(3), "x": Hostile(tmp_path / "ran")},
+        path,
+        _use_new_zipfile_serialization=False,
+    )
+    assert SYSTEM in file_globals(path)
+    assert outline(path).is_mapping
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ModelFileError, match="damaged"):
+        file_globals(path)
+
+
+def test_a_pickle_of_too_many_opcodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickle_walk, "MAX_OPCODES", 100)
+    with pytest.raises(ModelFileError, match="more opcodes"):
+        pickle_globals(b"\x80\x02" + b"N0" * 200 + b"N.")

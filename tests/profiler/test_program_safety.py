@@ -16,7 +16,7 @@ import torch
 
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.model_file import identify
-from profiler.pickle_safety import archive_globals
+from profiler.pickle_walk import archive_globals
 from profiler.program_safety import check_layout, check_program, is_arithmetic
 from profiler.torch_files import WEIGHTS_ONLY, load_program, load_torch_model
 from tests import model_zoo

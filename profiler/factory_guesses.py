@@ -1,0 +1,117 @@
+"""Which factory may these weights belong to? Looks in installed packages. Child processes only."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from profiler.errors import ModelFileError
+from profiler.factories import build_module
+from profiler.types import Factory, Guesses, ModelSource
+from profiler.weights import Tensors, best_fit, load_tensors
+
+TIME_LIMIT_S = 25.0
+ENOUGH = 3
+MOST_KEYS = 12
+
+
+def guess(source: ModelSource) -> Guesses:
+    """Factories of transformers, timm and torchvision whose names and shapes fit strictly.
+
+    Modules are built without memory (on the meta device). Raises ModelFileError, UnsafeModelError.
+    """
+    mappings, notes = load_tensors(source)
+    path, tensors = Path(source.path), mappings[0][1]
+    deadline = time.monotonic() + TIME_LIMIT_S
+    found: list[Factory] = []
+    for factory in _candidates(path, tensors):
+        if time.monotonic() > deadline or len(found) == ENOUGH:
+            break
+        reason = _misfit(factory, mappings)
+        if not reason:
+            found.append(factory)
+        elif factory.target.startswith("transformers:"):
+            notes.append(f"{factory.target} of config.json does not fit: {reason}")
+    return Guesses(
+        factories=tuple(found),
+        keys=tuple(sorted(tensors)[:MOST_KEYS]),
+        count=len(tensors),
+        notes=tuple(notes),
+    )
+
+
+def _misfit(factory: Factory, mappings: list[tuple[str, Tensors]]) -> str:
+    """Empty when every name and shape fits."""
+    try:
+        with torch.device("meta"):
+            module = build_module(factory)
+    except ModelFileError as error:
+        return error.message
+    fit = best_fit(module, mappings)
+    first = [*fit.missing, *fit.unexpected, *fit.shapes][:3]
+    return f"{fit.errors} names or shapes differ, such as {', '.join(first)}" if first else ""
+
+
+def _candidates(path: Path, tensors: Tensors) -> Iterator[Factory]:
+    config = _config(path.with_name("config.json"))
+    for name in config.get("architectures") or ():
+        if isinstance(name, str) and name.isidentifier() and _has("transformers"):
+            yield Factory(target=f"transformers:{name}", arguments={"config": str(path.parent)})
+    classes = _classes(tensors)
+    stem = _plain(path.stem)
+    if isinstance(config.get("architecture"), str) and _has("timm"):
+        yield _timm(config["architecture"], int(config.get("num_classes") or classes))
+    if _has("torchvision"):
+        for name in _by_likeness(stem, _torchvision_names()):
+            yield Factory(target=f"torchvision.models:{name}", arguments={"num_classes": classes})
+    if _has("timm"):
+        timm: Any = importlib.import_module("timm")
+        for name in _by_likeness(stem, timm.list_models()):
+            if _plain(name) in stem:
+                yield _timm(name, classes)
+
+
+def _timm(name: str, classes: int) -> Factory:
+    return Factory(
+        target="timm:create_model", arguments={"model_name": name, "num_classes": classes}
+    )
+
+
+def _torchvision_names() -> list[str]:
+    models: Any = importlib.import_module("torchvision.models")
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def _by_likeness(stem: str, names: list[str]) -> list[str]:
+    """Those that the file's name has in it first, the longest of them before others."""
+    return sorted(names, key=lambda name: (_plain(name) not in stem, -len(name)))
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("-", "").replace("_", "").replace(".", "")
+
+
+def _classes(tensors: Tensors) -> int:
+    """Length of the last vector: the bias of a classifier's last layer."""
+    vectors = [len(value) for value in tensors.values() if value.ndim == 1]
+    return vectors[-1] if vectors else 1000
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
