@@ -25,6 +25,7 @@ class ActionSpec:
 ACTIONS = (
     ActionSpec("open", "&Open…", "&File", "choose_file", "Ctrl+O", "Open a model or session", True),
     ActionSpec("save_session", "&Save Session As…", "&File", "save_session", "Ctrl+S"),
+    ActionSpec("trusted", "&Trusted Files…", "&File", "show_trusted"),
     ActionSpec("quit", "&Quit", "&File", "close", "Ctrl+Q"),
     ActionSpec(
         "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True

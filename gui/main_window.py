@@ -27,6 +27,7 @@ from gui.background import Task
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
 from gui.plan_draft import PlanDraft
+from gui.questions import Questions
 from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
@@ -46,7 +47,8 @@ from profiler.telemetry import gpu_status
 from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
 from profiler.version import VERSION
 
-FILTER = f"Models and sessions (*.onnx *.pt *.pth *.jit *.pt2 *{SUFFIX});;All files (*)"
+SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
+FILTER = f"Models and sessions ({SUFFIXES} *{SUFFIX});;All files (*)"
 
 
 class MainWindow(QMainWindow):
@@ -61,6 +63,7 @@ class MainWindow(QMainWindow):
         self.session_model = SessionModel(self)
         self.runs = RunController(self.session_model, self)
         self.opener = Opener(self)
+        self.questions = Questions(self.opener, self)
         self._profile_when_open = False
         self._quit_when_ended = False
         self.setWindowTitle("Dualscope")
@@ -143,6 +146,10 @@ class MainWindow(QMainWindow):
         self._in_background(
             f"Exported {target.name}.", target, lambda: export(session, exporter.name, target)
         )
+
+    def show_trusted(self) -> None:
+        """Which files may run their code."""
+        self.questions.show_trusted()
 
     def find_node(self) -> None:
         """Search in the graph, or in the table if that is in front."""
@@ -281,6 +288,8 @@ class MainWindow(QMainWindow):
         self.model_panel.refused.connect(self.messages.show_error)
         self.opener.busy.connect(self._on_busy)
         self.opener.failed.connect(self._on_open_failed)
+        self.questions.failed.connect(self._on_declined)
+        self.questions.declined.connect(self._on_declined)
         self.opener.model_opened.connect(self._on_model_opened)
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
@@ -332,6 +341,11 @@ class MainWindow(QMainWindow):
         self._refresh()
 
     def _on_open_failed(self, error: ProfilerError) -> None:
+        if self.questions.ask(error):
+            return
+        self._on_declined(error)
+
+    def _on_declined(self, error: ProfilerError) -> None:
         self._profile_when_open = False
         self.messages.show_error(error)
 

@@ -13,7 +13,7 @@ from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
-from profiler.types import InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
+from profiler.types import Factory, InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
 
 # Netron draws these files themselves; of the others the ONNX form is shown.
 DRAWN_AS_THEY_ARE = (ModelKind.ONNX, ModelKind.TORCHSCRIPT)
@@ -44,15 +44,15 @@ class Opener(QObject):
         """Whether a file is being opened."""
         return self._task is not None
 
-    def open(self, path: Path) -> None:
-        """Open a model or, by its suffix, a session."""
+    def open(self, path: Path, factory: Factory | None = None) -> None:
+        """Open a model or, by its suffix, a session; `factory` builds the module of weights."""
         if path.suffix.lower() == SUFFIX:
             self._start(f"Reading {path.name}…", lambda *_: read_session(path), self._on_session)
             self._session_path = path
         else:
             self._start(
                 f"Looking at {path.name}…",
-                lambda cancelled, _: inspect_model(path, cancelled=cancelled),
+                lambda cancelled, _: inspect_model(path, factory=factory, cancelled=cancelled),
                 self._on_model,
             )
 
@@ -75,7 +75,10 @@ class Opener(QObject):
         """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""
         task = self._task_for(
             lambda cancelled, progress: onnx_form(
-                source, inputs, on_progress=progress, cancelled=cancelled
+                consent.asked_again(source, trust=False),
+                inputs,
+                on_progress=progress,
+                cancelled=cancelled,
             )
         )
         task.done.connect(lambda found: self.form_found.emit(Path(found[0].path)))

@@ -167,6 +167,11 @@ def _agreed(
     return msgspec.structs.replace(source, trusted=True)
 
 
+def asked_again(source: ModelSource, *, trust: bool) -> ModelSource:
+    """A source from elsewhere, such as a session, with consent as this person gave it."""
+    return checked(_untrusted(source), source.factory, trust=trust)
+
+
 def renewed(plan: RunPlan, *, trust: bool) -> RunPlan:
     """The plan on the files as they are now, with consent asked anew for each.
 
@@ -175,7 +180,7 @@ def renewed(plan: RunPlan, *, trust: bool) -> RunPlan:
 
     def renew(source: ModelSource) -> ModelSource:
         model_file.check_unchanged(source)
-        return checked(_untrusted(source), source.factory, trust=trust)
+        return asked_again(source, trust=trust)
 
     engines = tuple(
         msgspec.structs.replace(spec, model=renew(spec.model)) if spec.model else spec

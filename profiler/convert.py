@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
+import msgspec
 import torch
 
-from profiler.engines.torch_common import flatten_outputs, to_tensor
+from profiler import conversion_check
+from profiler.call_by_name import ByName, positional
+from profiler.conversion_check import reason
+from profiler.engines.torch_common import to_tensor
 from profiler.errors import ConversionError
 from profiler.inputs import make_arrays
-from profiler.outputs import compare_outputs
-from profiler.torch_files import first_line, load_program, load_torch_model
+from profiler.torch_files import load_program, load_torch_model
 from profiler.types import InputSpec, ModelKind, ModelSource
 
 # Part of the cache's key: raise it when the same input would give another file.
-CACHE_VERSION = 1
-ANSI_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+CACHE_VERSION = 2
+# A protocol buffer ends at 2 GiB; weights above this go beside the file.
+EXTERNAL_ABOVE_BYTES = 1 << 30
 Progress = Callable[[str], None]
 
 
@@ -60,17 +62,24 @@ def _key(source: ModelSource, inputs: Sequence[InputSpec]) -> str:
     """Shapes count: where dynamic export fails, the file fits one shape only."""
     parts = [str(CACHE_VERSION), torch.__version__, source.sha256]
     parts += [f"{spec.name}:{spec.dtype}:{spec.shape}" for spec in inputs]
+    if source.factory is not None:
+        parts.append(msgspec.json.encode(source.factory).decode())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _convert(
     source: ModelSource, inputs: Sequence[InputSpec], path: Path, progress: Progress
 ) -> list[str]:
+    if source.kind is ModelKind.AOT_INDUCTOR:
+        raise ConversionError(
+            "An AOTInductor package is native code, which has no graph to convert.",
+            "Open the torch.export .pt2 that it was compiled from.",
+        )
     progress("loading the PyTorch model")
-    module = load_torch_model(source)
+    module = positional(load_torch_model(source), [spec.name for spec in inputs])
     arrays = make_arrays(inputs)
     tensors = tuple(to_tensor(arrays[spec.name]) for spec in inputs)
-    expected = _outputs(module, tensors)
+    conversion_check.expected_outputs(module, inputs)
     reasons = []
     for name, export in _ways(source, module, tensors, inputs):
         progress(f"converting with {name}")
@@ -79,40 +88,16 @@ def _convert(
                 warnings.simplefilter("ignore")
                 export(path)
             progress("comparing outputs with PyTorch")
-            return [f"Converted with {name}.", *_check(path, inputs, expected)]
+            return [f"Converted with {name}.", *conversion_check.check(path, module, inputs)]
         except ConversionError:
             raise
         except Exception as error:
             # Exporters raise anything; the next way may work, and every reason is told.
-            reasons.append(f"{name}: {_reason(error)}")
+            reasons.append(f"{name}: {reason(error)}")
     raise ConversionError(
         "The model could not be converted to ONNX. " + " | ".join(reasons),
         "The PyTorch lane still runs. Operators named above may need a newer exporter.",
     )
-
-
-def _outputs(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> list[Any]:
-    """Arrays that PyTorch gives. Raises ConversionError where the model doesn't take the inputs."""
-    try:
-        with torch.inference_mode():
-            return [
-                t.float().numpy() if t.dtype is torch.bfloat16 else t.numpy()
-                for t in flatten_outputs(module(*tensors))
-            ]
-    except Exception as error:
-        # A model raises anything.
-        shapes = ", ".join(str(list(tensor.shape)) for tensor in tensors)
-        raise ConversionError(
-            f"The model fails in PyTorch on inputs of shape {shapes}: {_reason(error)}",
-            "Give the inputs shapes and dtypes that the model takes.",
-        ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """The exporter's wrapper errors say little: the first line of what is at the bottom."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return ANSI_COLOURS.sub("", first_line(error))
 
 
 def _ways(
@@ -123,11 +108,13 @@ def _ways(
 ) -> list[tuple[str, Callable[[Path], Any]]]:
     """Exporters in the order to try, each with its name."""
     names = [spec.name for spec in inputs]
+    size_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
+    beside = size_bytes > EXTERNAL_ABOVE_BYTES
 
     def dynamo(program: Any, **more: Any) -> Callable[[Path], Any]:
         def export(path: Path) -> Any:
             return torch.onnx.export(
-                program, f=path, dynamo=True, external_data=False, input_names=names, **more
+                program, f=path, dynamo=True, external_data=beside, input_names=names, **more
             )
 
         return export
@@ -156,10 +143,11 @@ def _ways(
             ("TS2EPConverter and torch.onnx (dynamo)", through_export),
             ("torch.onnx (TorchScript exporter)", older),
         ]
-    shapes = tuple(
+    each = tuple(
         {i: torch.export.Dim.AUTO for i, symbol in enumerate(spec.symbols) if symbol}
         for spec in inputs
     )
+    shapes: Any = {"inputs": each} if isinstance(module, ByName) else each
     return [
         (
             "torch.onnx (dynamo, dynamic shapes)",
@@ -171,30 +159,3 @@ def _ways(
 
 def _dynamic_axes(spec: InputSpec) -> dict[int, str]:
     return {i: symbol for i, symbol in enumerate(spec.symbols) if symbol}
-
-
-def _check(path: Path, inputs: Sequence[InputSpec], expected: list[Any]) -> list[str]:
-    """Compare ONNX Runtime's outputs with PyTorch's. Raises ConversionError on other shapes."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-    arrays = make_arrays(inputs)
-    known = {item.name for item in session.get_inputs()}
-    actual = session.run(None, {name: value for name, value in arrays.items() if name in known})
-    names = [item.name for item in session.get_outputs()]
-    differences = compare_outputs(names, expected, [np.asarray(value) for value in actual])
-    if any(not np.isfinite(d.max_abs) for d in differences):
-        notes = "; ".join(f"{d.name}: {d.note}" for d in differences)
-        raise ConversionError(
-            f"The converted model gives other outputs than PyTorch: {notes}.",
-            "The exporter mistook the model; the PyTorch lane still runs.",
-        )
-    worst = max((d.max_abs for d in differences), default=0.0)
-    verdict = (
-        "within tolerance"
-        if all(d.within_tolerance for d in differences)
-        else "PAST TOLERANCE: the conversion changed the model's results"
-    )
-    return [f"Largest difference of its outputs from PyTorch's: {worst:.3g} ({verdict})."]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler import tensor_files
 from profiler.errors import InputError
 from profiler.types import Fill, InputSpec
 
@@ -33,9 +33,15 @@ DTYPES = (
     "uint64",
     "bool",
 )
-# `NAME=DTYPE[1,128]`, both parts after the name optional: `ids=int64`, `ids=[1,128]`, `ids=a.npy`.
-_OVERRIDE = re.compile(r"^(?P<name>.+?)=(?P<dtype>[a-z]+\d*)?(?:\[(?P<dims>[\d,\s]*)\])?$")
-DATA_SUFFIXES = (".npy", ".npz")
+BOUNDED = (Fill.UNIFORM, Fill.INTEGERS)
+# `NAME=DTYPE[1,128]:FILL(LOW,HIGH)`, each part after the name optional: `ids=int64`,
+# `ids=[1,128]`, `ids=integers(0,100)`, `ids=a.npy`.
+_NUMBER = r"\s*([-+\d.e]+)\s*"
+_FILLS = "normal|uniform|integers|ones|zeros"
+_OVERRIDE = re.compile(
+    rf"^(?P<name>.+?)=(?P<dtype>(?!{_FILLS})[a-z]+\d*)?(?:\[(?P<dims>[\d,\s]*)\])?"
+    rf":?(?P<fill>{_FILLS})?(?:\({_NUMBER},{_NUMBER}\))?$"
+)
 
 Array = NDArray[Any]
 
@@ -52,7 +58,10 @@ def make_array(spec: InputSpec) -> Array:
     """One input's values; seeded by the spec's seed and its name. Raises InputError."""
     dtype = numpy_dtype(spec.dtype)
     try:
-        return _filled(spec, dtype)
+        values = _filled(spec, dtype)
+        if spec.limit is None or spec.fill is Fill.FILE:
+            return values
+        return np.clip(values, 0, spec.limit - 1)
     except MemoryError as error:
         raise _too_big(spec) from error
     except ValueError as error:
@@ -109,17 +118,67 @@ def apply_overrides(specs: Sequence[InputSpec], texts: Sequence[str]) -> tuple[I
     for text in texts:
         name, _, value = text.partition("=")
         spec = _named(found, name)
-        if value.endswith(DATA_SUFFIXES):
+        if value.endswith(tensor_files.SUFFIXES):
             changed = _with_file(spec, Path(value))
         else:
             match = _OVERRIDE.match(text)
             if match is None or not value:
                 raise InputError(
-                    f"Can't read the input {text!r}.", "Write NAME=DTYPE[1,128] or NAME=FILE.npy."
+                    f"Can't read the input {text!r}.",
+                    "Write NAME=DTYPE[1,128], NAME=uniform(0,255) or NAME=FILE.npy.",
                 )
             changed = _overridden(spec, match["dtype"], match["dims"])
+            if match["fill"]:
+                changed = with_fill(changed, Fill(match["fill"]), match[5], match[6])
         found = replace(found, changed)
     return found
+
+
+def apply_data(specs: Sequence[InputSpec], path: Path) -> tuple[InputSpec, ...]:
+    """Take values for every input from one file, or from a folder with input_0.pb, input_1.pb, ...
+
+    By name where the names are the model's, else in order. Raises InputError.
+    """
+    values = tensor_files.read_all(path)
+    names = [spec.name for spec in specs]
+    by_name = all(name in values for name in names)
+    if not by_name and len(values) < len(names):
+        raise InputError(
+            f"{path} holds {len(values)} arrays ({', '.join(values)}), the model has "
+            f"{len(names)} inputs.",
+            f"Give values for {', '.join(names)}.",
+        )
+    found = tuple(specs)
+    for number, spec in enumerate(specs):
+        key = spec.name if by_name else list(values)[number]
+        place = path / f"input_{list(values).index(key)}.pb" if path.is_dir() else path
+        named = msgspec.structs.replace(
+            spec, fill=Fill.FILE, path=str(place.resolve()), path_key=key
+        )
+        found = replace(found, with_shape(named, values[key].shape))
+    make_arrays(found)
+    return found
+
+
+def with_fill(
+    spec: InputSpec, fill: Fill, low: float | str | None = None, high: float | str | None = None
+) -> InputSpec:
+    """Fill in another way; bounds for UNIFORM and INTEGERS. Raises InputError."""
+    try:
+        lowest = spec.low if low is None else float(low)
+        highest = spec.high if high is None else float(high)
+    except ValueError as error:
+        raise InputError(f"{low}, {high} are no bounds.", "Write for example (0, 255).") from error
+    if low is not None and fill not in BOUNDED:
+        raise InputError(f"The fill {fill.value} takes no bounds.", "Leave them out.")
+    if fill in BOUNDED and not lowest < highest:
+        raise InputError(f"{lowest:g} is not below {highest:g}.", "Write (LOW, HIGH).")
+    if spec.limit is not None and fill in BOUNDED and not 0 <= lowest < highest <= spec.limit:
+        raise InputError(
+            f"The values of {spec.name} index a table of {spec.limit} rows.",
+            f"Take bounds within 0 and {spec.limit}.",
+        )
+    return msgspec.structs.replace(spec, fill=fill, path=None, low=lowest, high=highest)
 
 
 def replace(specs: Sequence[InputSpec], changed: InputSpec) -> tuple[InputSpec, ...]:
@@ -208,34 +267,26 @@ def _overridden(spec: InputSpec, dtype: str | None, dims: str | None) -> InputSp
 
 
 def _with_file(spec: InputSpec, path: Path) -> InputSpec:
-    named = msgspec.structs.replace(spec, fill=Fill.FILE, path=str(path.resolve()))
-    array = _read(named)
+    named = msgspec.structs.replace(spec, fill=Fill.FILE, path=str(path.resolve()), path_key="")
+    array = tensor_files.read_values(path, spec.name)
     return msgspec.structs.replace(with_shape(named, array.shape), fill=Fill.FILE)
 
 
 def _from_file(spec: InputSpec, dtype: np.dtype[Any]) -> Array:
-    array = _read(spec)
+    array = tensor_files.read_values(Path(spec.path or ""), spec.path_key or spec.name)
     if array.shape != spec.shape:
         raise InputError(
             f"{spec.path} holds {list(array.shape)}, but {spec.name} is {list(spec.shape)}.",
             "Change the input's shape, or take another file.",
         )
-    return _cast(array, dtype)
-
-
-def _read(spec: InputSpec) -> Array:
-    path = Path(spec.path or "")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                names = archive.files
-                return np.asarray(archive[spec.name if spec.name in names else names[0]])
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    limit = spec.limit
+    if limit is not None and array.size and not -limit <= array.min() <= array.max() < limit:
         raise InputError(
-            f"Can't read values for {spec.name} from {path}: {error}",
-            "Give a .npy file, or an .npz file with the input's name as key.",
-        ) from error
+            f"{spec.path} holds values from {array.min()} to {array.max()}, but {spec.name} "
+            f"indexes a table of {limit} rows.",
+            "Take values that the model knows.",
+        )
+    return _cast(array, dtype)
 
 
 def _cast(values: Array, dtype: np.dtype[Any]) -> Array:

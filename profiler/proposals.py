@@ -49,6 +49,7 @@ def propose_input(
             shape.append(_size(name, "" if symbol == made_up else symbol, position, dims))
             symbols.append(symbol)
     fill, low, high = _fill(name.lower(), dtype, vocabulary)
+    indexes = bool(vocabulary) and dtype.startswith(("int", "uint"))
     return InputSpec(
         name=name,
         dtype=dtype,
@@ -57,6 +58,7 @@ def propose_input(
         fill=fill,
         low=float(low),
         high=float(high),
+        limit=vocabulary if indexes else None,
     )
 
 

@@ -24,9 +24,8 @@ _DTYPES = {
     **{1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"},
     **{9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16"},
 }
-_DIMS, _DATA_TYPE, _FLOATS, _INT32S, _INT64S, _NAME, _RAW, _DOUBLES, _UINT64S, _LOCATION = (
-    *(1, 2, 4, 5, 7, 8, 9, 10, 11, 14),
-)
+# Its field numbers.
+_FLOATS, _UINT64S = 4, 11
 HINT = "Give an .npy, .npz, ONNX .pb or Polygraphy .json file."
 
 
@@ -48,7 +47,7 @@ def read_all(path: Path) -> dict[str, Array]:
         if path.is_dir():
             return _read_folder(path)
         found = _READERS.get(path.suffix, _read_npy)(path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"Can't read values from {path}: {str(error)[:300]}", HINT) from error
     if not found:
         raise InputError(f"{path} holds no arrays.", HINT)

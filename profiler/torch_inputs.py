@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import torch
 
+from profiler import torch_limits
+from profiler.aot_package import PackagedModel
+from profiler.call_by_name import positional
+from profiler.engines.torch_common import flatten_outputs, to_tensor
 from profiler.errors import ModelFileError
+from profiler.input_candidates import Candidate, Proposal, candidates
 from profiler.inputs import make_arrays
 from profiler.proposals import propose_input
-from profiler.types import Fill, InputSpec, ModelKind, ModelSource, TensorSpec
+from profiler.types import InputSpec, ModelKind, ModelSource, TensorSpec
 
-Proposal = tuple[str, tuple[int, ...], tuple[str, ...], int | None]
-
-IMAGE_SIZES = (224, 64, 32, 28, 256, 384)
-SIGNAL_SIZES = (16_000, 512, 128)
+# Real trials of larger models take too long; on the meta device they cost nothing.
+MOST_REAL_BYTES = 2 << 30
 
 
 def propose(
@@ -26,14 +29,27 @@ def propose(
 
     What can't be told is added to `notes`. Raises ModelFileError for a model without tensor inputs.
     """
+    if isinstance(module, PackagedModel):
+        return _of_package(module, notes), []
     if source.kind is ModelKind.TORCH_EXPORT and isinstance(module, torch.fx.GraphModule):
-        inputs = [_from_placeholder(node) for node in module.graph.find_nodes(op="placeholder")]
+        limits = torch_limits.by_graph(module)
+        nodes = module.graph.find_nodes(op="placeholder")
+        inputs = [_from_placeholder(node, limits.get(node.name)) for node in nodes]
     else:
         inputs = _by_trial(module, _argument_names(module, notes), notes)
     return inputs, _outputs(module, inputs, notes)
 
 
-def _from_placeholder(node: torch.fx.Node) -> InputSpec:
+def _of_package(module: PackagedModel, notes: list[str]) -> list[InputSpec]:
+    """Compiled code checks no shapes: nothing is tried, a wrong one could crash it."""
+    notes.append(
+        "A compiled package does not tell its inputs' shapes: set them as they were compiled."
+    )
+    proposal: Proposal = ("float32", (1, 3, 224, 224), ("batch", "", "height", "width"))
+    return [_spec(f"input_{i}", proposal) for i in range(module.argument_count())]
+
+
+def _from_placeholder(node: torch.fx.Node, limit: int | None) -> InputSpec:
     value = node.meta.get("val")
     if not isinstance(value, torch.Tensor):
         raise ModelFileError(
@@ -41,32 +57,21 @@ def _from_placeholder(node: torch.fx.Node) -> InputSpec:
             "Export the model with tensor inputs only.",
         )
     dims = [int(d) if isinstance(d, int) else str(d) for d in value.shape]
-    spec = propose_input(node.name, _dtype_name(value.dtype), dims)
+    spec = propose_input(node.name, _dtype_name(value.dtype), dims, limit)
     # The exporter's own example sizes are known to work.
     hints = tuple(
         spec.shape[i] if isinstance(d, int) else int(d.node.hint or spec.shape[i])
         for i, d in enumerate(value.shape)
     )
-    return InputSpec(
-        name=spec.name,
-        dtype=spec.dtype,
-        shape=hints,
-        symbols=spec.symbols,
-        fill=spec.fill,
-        high=spec.high,
-    )
+    return msgspec.structs.replace(spec, shape=hints)
 
 
 def _argument_names(module: torch.nn.Module, notes: list[str]) -> list[str]:
     if not isinstance(module, torch.jit.ScriptModule):
-        parameters = inspect.signature(module.forward).parameters.values()
-        return [
-            p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-        ]
+        return _python_names(module)
     forward: Any = module.forward
-    arguments = forward.schema.arguments[1:]
     names = []
-    for argument in arguments:
+    for argument in forward.schema.arguments[1:]:
         kind = str(argument.type)
         if kind == "Tensor":
             names.append(argument.name)
@@ -78,82 +83,105 @@ def _argument_names(module: torch.nn.Module, notes: list[str]) -> list[str]:
     return names
 
 
+def _python_names(module: torch.nn.Module) -> list[str]:
+    """Arguments without a default; of a transformers model, its main input and the mask."""
+    parameters = inspect.signature(module.forward).parameters
+    main = getattr(module, "main_input_name", None)
+    if isinstance(main, str) and main in parameters:
+        names = [main]
+        if main == "input_ids" and "attention_mask" in parameters:
+            names.append("attention_mask")
+        if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
+            names.append("decoder_input_ids")
+        return names
+    plain = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    needed = [p.name for p in plain if p.default is p.empty]
+    if needed or not parameters:
+        return needed
+    return [plain[0].name] if plain else ["input"]
+
+
 def _by_trial(module: torch.nn.Module, names: list[str], notes: list[str]) -> list[InputSpec]:
-    """The first candidate that runs; every tensor argument gets the same shape."""
+    """The first candidate that runs: without memory on the meta device, else for real."""
     if not names:
         raise ModelFileError("The model takes no tensors.", "Open a model with tensor inputs.")
-    candidates = [[_spec(name, found) for name in names] for found in _candidates(module)]
-    for inputs in candidates:
+    tried = [_specs(found) for found in candidates(module, names)]
+    for inputs in tried:
+        if _runs_on_meta(module, inputs) and _runs(module, inputs):
+            return _limited(module, inputs)
+    size_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
+    for inputs in tried if size_bytes < MOST_REAL_BYTES else tried[:1]:
         if _runs(module, inputs):
-            return inputs
+            return _limited(module, inputs)
     notes.append("The input shapes could not be found by trial: set them in the inputs table.")
-    return candidates[0]
+    return tried[0]
 
 
-def _spec(name: str, found: Proposal) -> InputSpec:
-    dtype, shape, symbols, vocabulary = found
-    spec = propose_input(name, dtype, list(symbols), vocabulary)
-    return InputSpec(
-        name=name,
-        dtype=dtype,
+def _specs(candidate: Candidate) -> list[InputSpec]:
+    return [_spec(name, proposal) for name, proposal in candidate.items()]
+
+
+def _spec(name: str, proposal: Proposal) -> InputSpec:
+    dtype, shape, symbols = proposal
+    is_index = dtype.startswith("int")
+    spec = propose_input(name, dtype, list(symbols), 2 if is_index else None)
+    return msgspec.structs.replace(
+        spec,
         shape=shape,
         symbols=tuple(symbol or None for symbol in symbols),
-        fill=Fill.INTEGERS if vocabulary else spec.fill,
-        high=float(vocabulary or 1),
+        limit=None,
         guessed=True,
     )
 
 
-def _candidates(module: torch.nn.Module) -> Iterator[Proposal]:
-    """Shapes by the first layer with weights; `symbols` has "" where the layer fixes the size."""
-    children: Iterator[Any] = module.modules()
-    for child in children:
-        kind = getattr(child, "original_name", type(child).__name__)
-        if kind == "Embedding":
-            rows = int(child.weight.shape[0])
-            yield ("int64", (1, 128), ("batch", "sequence"), rows)
-            yield ("int64", (1, 16), ("batch", "sequence"), rows)
-        elif kind == "MultiheadAttention":
-            width = int(child.out_proj.weight.shape[0])
-            yield ("float32", (1, 128, width), ("batch", "sequence", ""), None)
-        elif kind == "Conv2d":
-            channels = _attribute(child, "in_channels", int(child.weight.shape[1]))
-            for size in IMAGE_SIZES:
-                symbols = ("batch", "", "height", "width")
-                yield ("float32", (1, channels, size, size), symbols, None)
-        elif kind == "Conv1d":
-            channels = _attribute(child, "in_channels", int(child.weight.shape[1]))
-            for size in SIGNAL_SIZES:
-                yield ("float32", (1, channels, size), ("batch", "", "length"), None)
-        elif kind == "Linear":
-            yield ("float32", (1, int(child.weight.shape[1])), ("batch", ""), None)
-            yield (
-                "float32",
-                (1, 128, int(child.weight.shape[1])),
-                ("batch", "sequence", ""),
-                None,
-            )
-        elif kind in ("LSTM", "GRU", "RNN"):
-            width = int(child.weight_ih_l0.shape[1])
-            yield ("float32", (1, 128, width), ("batch", "sequence", ""), None)
-    yield ("float32", (1, 3, 224, 224), ("batch", "channels", "height", "width"), None)
-    yield ("float32", (1, 128), ("batch", "features"), None)
+def _limited(module: torch.nn.Module, inputs: list[InputSpec]) -> list[InputSpec]:
+    """With the rows of the tables that they index; indices of an unknown one stay 0 and 1."""
+    if isinstance(module, torch.jit.ScriptModule):
+        limits = torch_limits.by_script(module)
+    else:
+        tensors = _tensors(inputs)
+        limits = torch_limits.by_hooks(module, tensors, lambda: _called(module, tensors))
+    return [
+        msgspec.structs.replace(spec, high=float(limits[spec.name]), limit=limits[spec.name])
+        if spec.name in limits
+        else spec
+        for spec in inputs
+    ]
 
 
-def _attribute(child: Any, name: str, default: int) -> int:
-    return int(getattr(child, name, default))
+def _tensors(inputs: list[InputSpec]) -> dict[str, torch.Tensor]:
+    return {name: to_tensor(array) for name, array in make_arrays(inputs).items()}
 
 
-def _call(module: torch.nn.Module, inputs: list[InputSpec]) -> Any:
-    arrays = make_arrays(inputs)
+def _called(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> Any:
     with torch.inference_mode():
-        return module(*(torch.from_numpy(arrays[spec.name]) for spec in inputs))
+        return positional(module, list(tensors))(*tensors.values())
 
 
 def _runs(module: torch.nn.Module, inputs: list[InputSpec]) -> bool:
     try:
-        _call(module, inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError):
+        _called(module, _tensors(inputs))
+    except Exception:
+        # A model raises anything on what it doesn't take; the last trial's reason is told.
+        return False
+    return True
+
+
+def _runs_on_meta(module: torch.nn.Module, inputs: list[InputSpec]) -> bool:
+    """Shapes only: no memory, no arithmetic. TorchScript and some modules can't."""
+    if isinstance(module, torch.jit.ScriptModule | torch.fx.GraphModule):
+        return False
+    named = positional(module, [spec.name for spec in inputs])
+    state = {
+        name: torch.empty_like(value, device="meta")
+        for name, value in (*named.named_parameters(), *named.named_buffers())
+    }
+    tensors = tuple(tensor.to("meta") for tensor in _tensors(inputs).values())
+    try:
+        with torch.no_grad():
+            torch.func.functional_call(named, state, tensors)
+    except Exception:
+        # What has no shape function, or makes tensors of its own, is tried for real.
         return False
     return True
 
@@ -161,10 +189,8 @@ def _runs(module: torch.nn.Module, inputs: list[InputSpec]) -> bool:
 def _outputs(
     module: torch.nn.Module, inputs: list[InputSpec], notes: list[str]
 ) -> list[TensorSpec]:
-    from profiler.engines.torch_common import flatten_outputs
-
     try:
-        tensors = flatten_outputs(_call(module, inputs))
+        tensors = flatten_outputs(_called(module, _tensors(inputs)))
     except Exception as error:
         # Whatever the model raises is told; the inputs can still be changed.
         notes.append(f"A trial run failed: {type(error).__name__}: {str(error)[:300]}")

@@ -105,8 +105,10 @@ class InputSpec(Struct, frozen=True, kw_only=True):
     `shape` is concrete. `symbols` has one entry a dimension: the dynamic dimension's name, or None
     where the model fixes it; equal names are one dimension. `dtype` is NumPy's name ("float32",
     "int64", "bool"; also "bfloat16"). `low`/`high`: bounds of INTEGERS (high exclusive, at most
-    the vocabulary) and UNIFORM. `path` is the file of `Fill.FILE`. `guessed`: the model declares
-    neither dtype nor shape (TorchScript, a pickled module), so that any may be tried.
+    the vocabulary) and UNIFORM. `path` is the file of `Fill.FILE`, `path_key` the
+    array's name in it where it isn't the input's. `limit`: the values index a table of so many
+    rows, which no fill goes past. `guessed`: the model declares neither dtype nor shape
+    (TorchScript, a pickled module), so that any may be tried.
     """
 
     name: str
@@ -117,8 +119,10 @@ class InputSpec(Struct, frozen=True, kw_only=True):
     low: float = 0.0
     high: float = 1.0
     path: str | None = None
+    path_key: str = ""
     seed: int = 0
     guessed: bool = False
+    limit: int | None = None
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):

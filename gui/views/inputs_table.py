@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import msgspec
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -16,9 +15,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.dialogs.bounds_dialog import BoundsDialog
 from gui.plan_draft import PlanDraft
 from profiler.errors import InputError, ProfilerError
-from profiler.inputs import DTYPES, apply_overrides, describe_shape, with_dtype, with_shape
+from profiler.inputs import (
+    BOUNDED,
+    DTYPES,
+    apply_overrides,
+    describe_shape,
+    with_dtype,
+    with_fill,
+    with_shape,
+)
 from profiler.types import Fill, InputSpec
 
 NAME, DTYPE, SHAPE, FILL = range(4)
@@ -88,25 +96,36 @@ class InputsTable(QTableWidget):
     def _fill_box(self, spec: InputSpec) -> QComboBox:
         box = QComboBox(self)
         for fill in Fill:
-            box.addItem(f"{fill.value}…" if fill is Fill.FILE else fill.value, fill)
+            asks = fill is Fill.FILE or fill in BOUNDED
+            box.addItem(f"{fill.value}…" if asks else fill.value, fill)
         box.setCurrentIndex(box.findData(spec.fill))
-        bounds = f"\nfrom {spec.low:g} to {spec.high:g}" if spec.fill is Fill.INTEGERS else ""
+        bounds = f"\nfrom {spec.low:g} to {spec.high:g}" if spec.fill in BOUNDED else ""
         box.setToolTip(spec.path or f"How values are made; the same for every lane.{bounds}")
-        box.activated.connect(lambda: self._on_fill_chosen(spec, box.currentData()))
+        box.activated.connect(lambda: self._on_fill_chosen(spec, Fill(box.currentData())))
         return box
 
     def _on_fill_chosen(self, spec: InputSpec, fill: Fill) -> None:
+        if fill in BOUNDED:
+            self._ask_bounds(spec, fill)
+            return
         if fill is not Fill.FILE:
-            self._try(lambda: msgspec.structs.replace(spec, fill=fill, path=None))
+            self._try(lambda: with_fill(spec, fill))
             return
         path, _ = QFileDialog.getOpenFileName(
-            self, f"Values for {spec.name}", "", "NumPy arrays (*.npy *.npz)"
+            self, f"Values for {spec.name}", "", "Values (*.npy *.npz *.pb *.json)"
         )
         if not path:
             self.reload()
             return
         name = str(Path(path))
         self._try(lambda: apply_overrides([spec], [f"{spec.name}={name}"])[0])
+
+    def _ask_bounds(self, spec: InputSpec, fill: Fill) -> None:
+        dialog = BoundsDialog(spec, fill, self)
+        dialog.accepted.connect(lambda: self._try(lambda: with_fill(spec, fill, *dialog.bounds())))
+        dialog.rejected.connect(self.reload)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     def _on_item_changed(self, item: QTableWidgetItem) -> None:
         spec = self._draft.inputs[item.row()]

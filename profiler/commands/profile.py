@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from profiler import consent
 from profiler.console import ProgressLine, summary
 from profiler.errors import CancelledError, EngineError, PlanError
 from profiler.exporters import export, formats
-from profiler.inputs import apply_overrides
+from profiler.inputs import apply_data, apply_overrides
 from profiler.jobs import capabilities, inspect_model
 from profiler.lanes import parse_lane
 from profiler.model_options import add_model_options, factory_of
@@ -26,7 +26,7 @@ from profiler.plan import check_capabilities, check_plan, default_plan, needs_ca
 from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
-from profiler.types import EngineFailed, RunPlan, Tolerance
+from profiler.types import EngineFailed, InputSpec, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
 
@@ -53,7 +53,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="NAME=DTYPE[DIMS]",
-        help="an input's shape, or NAME=FILE.npy for its values; may be repeated",
+        help="an input's shape, NAME=uniform(0,255) or NAME=FILE.npy; may be repeated",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="values for all inputs: .npz, .npy, ONNX test_data_set folder, Polygraphy .json",
     )
     parser.add_argument(
         "--time-limit",
@@ -143,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
     """The session's own plan, on the same files. Raises PlanError, SessionFileError."""
-    given = ("model", "lane", "baseline", "input")
+    given = ("model", "lane", "baseline", "input", "data", "factory")
     if any(getattr(arguments, name) for name in given):
         raise PlanError(
             "--repeat runs the session's own model, lanes and inputs.",
@@ -180,7 +186,7 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         sys.stderr.write(f"note: {note}\n")
     plan = default_plan(
         info,
-        inputs=apply_overrides(info.inputs, arguments.input),
+        inputs=chosen_inputs(info.inputs, arguments),
         engines=engines,
         baseline=arguments.baseline,
         time_limit_s=arguments.time_limit,
@@ -190,6 +196,14 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         pin=not arguments.no_pin,
     )
     return consent.renewed(plan, trust=arguments.trust)
+
+
+def chosen_inputs(
+    inputs: Sequence[InputSpec], arguments: argparse.Namespace
+) -> tuple[InputSpec, ...]:
+    """What was proposed, with the person's values and then their changes. Raises InputError."""
+    given = apply_data(inputs, arguments.data) if arguments.data else inputs
+    return apply_overrides(given, arguments.input)
 
 
 def chosen_tolerance(arguments: argparse.Namespace) -> Tolerance | None:

@@ -32,9 +32,10 @@ def load_module(command: Load) -> torch.nn.Module:
         from profiler.onnx_torch import import_onnx
 
         return import_onnx(Path(command.model.path))
+    from profiler.call_by_name import positional
     from profiler.torch_files import load_torch_model
 
-    return load_torch_model(command.model)
+    return positional(load_torch_model(command.model), [spec.name for spec in command.inputs])
 
 
 def load_python_module(command: Load) -> tuple[torch.nn.Module, str]:

@@ -13,13 +13,14 @@ import onnxruntime
 import pytest
 import torch
 
+from profiler.consent import checked
 from profiler.convert import convert_to_onnx
 from profiler.errors import ConversionError, UnsafeModelError
 from profiler.inputs import apply_overrides, make_arrays
 from profiler.inspection import inspect
 from profiler.model_file import identify
 from profiler.torch_files import load_torch_model
-from profiler.types import InputSpec, ModelKind, ModelSource
+from profiler.types import Factory, InputSpec, ModelKind, ModelSource
 from tests import model_zoo
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -89,6 +90,98 @@ def test_outputs_are_pytorchs_at_every_batch_size(
     assert model == msgspec.structs.replace(identify(Path(model.path)), **derived)
     assert_same(model, info.source, inputs)
     assert_same(model, info.source, apply_overrides(inputs, [f"{name}=[5,3,32,32]"]))
+
+
+def test_what_was_checked_and_what_may_change_is_told(tmp_path: Path) -> None:
+    source = identify(model_zoo.pickled_sequential(tmp_path))
+    free = InputSpec(
+        name="input", dtype="float32", shape=(2, 3, 16, 16), symbols=("batch", None, "height", None)
+    )
+    _, notes, _ = convert(source, [free], tmp_path)
+    assert "Dynamic: batch, height." in notes
+    assert "Checked with the inputs as given, other values, a batch of 4." in notes
+
+
+class FixedBatch(torch.nn.Module):
+    """Its reshape holds for a batch of two only."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(2, 4) * 2
+
+
+def test_a_batch_that_the_model_fixes_is_told(tmp_path: Path) -> None:
+    source = script(tmp_path, FixedBatch())
+    model, notes, _ = convert(source, [spec("x", 2, 4)], tmp_path)
+    told = " ".join(notes)
+    assert "Fixed by the conversion: batch" in told or "does not take a batch of 4" in told
+    assert_same(model, source, [spec("x", 2, 4)])
+
+
+def test_a_factory_s_module_is_converted_by_its_names(tmp_path: Path) -> None:
+    path = tmp_path / "make.py"
+    path.write_text(SKIPPING)
+    torch.save({"linear.weight": torch.ones(2, 4)}, tmp_path / "w.pt")
+    factory = Factory(target=f"{path}:Skipping")
+    source = checked(identify(tmp_path / "w.pt"), factory, trust=True)
+    model, notes, _ = convert(source, [spec("last", 3, 4), spec("x", 3, 4)], tmp_path)
+    assert "within tolerance" in notes[1] and "Dynamic: batch." in notes
+    session = onnxruntime.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    feeds = {"last": np.ones((5, 4), np.float32), "x": np.full((5, 4), 2, np.float32)}
+    np.testing.assert_allclose(session.run(None, feeds)[0], np.full((5, 2), 4.0 * (2 - 1)))
+    other = checked(
+        identify(tmp_path / "w.pt"),
+        msgspec.structs.replace(factory, arguments={"scale": 3}),
+        trust=True,
+    )
+    assert convert(other, [spec("last", 3, 4), spec("x", 3, 4)], tmp_path)[2], "another model"
+
+
+SKIPPING = """
+import torch
+
+
+class Skipping(torch.nn.Module):
+    def __init__(self, scale=1):
+        super().__init__()
+        self.scale = scale
+        self.linear = torch.nn.Linear(4, 2, bias=False)
+
+    def forward(self, x=None, unused=None, last=None):
+        return self.linear(x - last) * self.scale
+"""
+
+SINGULAR = """
+import torch
+
+
+class Singular(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4, bias=False)
+
+    def forward(self, x):
+        y = self.linear(x)
+        if y.sum() > 0:
+            y = y + 1
+        return torch.linalg.svd(y)[1]
+"""
+
+
+def test_a_failed_export_names_the_model_s_line(tmp_path: Path) -> None:
+    path = tmp_path / "singular.py"
+    path.write_text(SINGULAR)
+    torch.save({"linear.weight": torch.eye(4)}, tmp_path / "w.pt")
+    source = checked(identify(tmp_path / "w.pt"), Factory(target=f"{path}:Singular"), trust=True)
+    with pytest.raises(ConversionError) as caught:
+        convert(source, [spec("x", 4, 4)], tmp_path)
+    assert "singular.py, line 12: if y.sum() > 0:" in caught.value.message
+
+
+def test_native_code_has_no_graph(tmp_path: Path) -> None:
+    source = identify(model_zoo.aot_package_stand_in(tmp_path))
+    with pytest.raises(ConversionError, match="native code") as caught:
+        convert(source, [spec("x", 4, 4)], tmp_path)
+    assert caught.value.hint
 
 
 def test_the_second_time_the_cache_answers(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 
+from profiler import torch_inputs
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.inputs import make_arrays
 from profiler.inspection import inspect
@@ -112,6 +115,95 @@ def test_tokens_stay_in_the_vocabulary(tmp_path: Path) -> None:
     (spec,) = look(saved(tmp_path, torch.nn.Embedding(33, 4))).inputs
     assert (spec.fill, spec.high) == (Fill.INTEGERS, 33)
     assert make_arrays([spec])["input"].max() < 33
+
+
+class TwoTables(torch.nn.Module):
+    """Each argument has its own table; one index is cast on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(33, 4)
+        self.kinds = torch.nn.Embedding(5, 4)
+
+    def forward(self, words: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.words(words) + self.kinds(kinds.to(torch.int32))
+        return found
+
+
+def as_script(folder: Path) -> Path:
+    path = folder / "tables-script.pt"
+    model_zoo.save_script(TwoTables().eval(), path)
+    return path
+
+
+def as_trace(folder: Path) -> Path:
+    path = folder / "tables-traced.pt"
+    zeros = torch.zeros(1, 4, dtype=torch.int64)
+    made: Any = torch.jit.trace(TwoTables().eval(), (zeros, zeros))  # type: ignore[no-untyped-call]
+    made.save(path)
+    return path
+
+
+def as_program(folder: Path) -> Path:
+    path = folder / "tables.pt2"
+    # One tensor for both would be taken for one input.
+    words, kinds = (torch.zeros(1, 4, dtype=torch.int64) for _ in range(2))
+    torch.export.save(torch.export.export(TwoTables().eval(), (words, kinds)), path)
+    return path
+
+
+@pytest.mark.parametrize("build", [as_script, as_trace, as_program])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_every_index_keeps_to_its_own_table(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    info = look(build(tmp_path))
+    assert {spec.name: spec.limit for spec in info.inputs} == {"words": 33, "kinds": 5}
+    assert [spec.fill for spec in info.inputs] == [Fill.INTEGERS] * 2
+    assert info.outputs
+
+
+def test_every_index_of_a_python_module_too() -> None:
+    notes: list[str] = []
+    source = ModelSource(path="", kind=ModelKind.PICKLED_MODULE, sha256="", size_bytes=0)
+    inputs, outputs = torch_inputs.propose(TwoTables().eval(), source, notes)
+    assert {spec.name: spec.limit for spec in inputs} == {"words": 33, "kinds": 5}
+    assert outputs and not notes
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "expected"),
+    [
+        (
+            "BertModel",
+            {"vocab_size": 50, "hidden_size": 16, "num_attention_heads": 2},
+            {"input_ids": ((1, 128), 50), "attention_mask": ((1, 128), None)},
+        ),
+        (
+            "ViTModel",
+            {"image_size": 32, "patch_size": 8, "hidden_size": 16, "num_attention_heads": 2},
+            {"pixel_values": ((1, 3, 32, 32), None)},
+        ),
+        (
+            "T5Model",
+            {"vocab_size": 40, "d_model": 16, "num_heads": 2, "d_kv": 8, "d_ff": 16},
+            {
+                "input_ids": ((1, 128), 40),
+                "attention_mask": ((1, 128), None),
+                "decoder_input_ids": ((1, 128), 40),
+            },
+        ),
+    ],
+)
+def test_models_of_transformers_are_fed_by_name(
+    name: str, config: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    kind: Any = getattr(transformers, name)
+    layers = {"num_hidden_layers": 1, "num_layers": 1, "intermediate_size": 16}
+    module = kind(kind.config_class(**config, **layers)).eval()
+    notes: list[str] = []
+    source = ModelSource(path="", kind=ModelKind.SAFETENSORS, sha256="", size_bytes=0)
+    inputs, outputs = torch_inputs.propose(module, source, notes)
+    assert {spec.name: (spec.shape, spec.limit) for spec in inputs} == expected
+    assert outputs and not notes
 
 
 def test_a_shape_that_no_trial_finds_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What has to be asked before a file is opened: consent to its code, and what builds its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QDialog, QWidget
+
+from gui.dialogs.consent_dialog import ConsentDialog
+from gui.dialogs.factory_dialog import FactoryDialog
+from gui.dialogs.trusted_dialog import TrustedDialog
+from gui.opener import Opener
+from profiler import consent
+from profiler.consent import ConsentNeededError, FactoryNeededError
+from profiler.errors import ProfilerError
+from profiler.types import Factory
+
+
+class Questions(QObject):
+    """Asks, keeps the answer, and opens the file again.
+
+    Signals: `failed(ProfilerError)`, `declined(ProfilerError)` with the question as an error.
+    """
+
+    failed = Signal(object)
+    declined = Signal(object)
+
+    def __init__(self, opener: Opener, window: QWidget) -> None:
+        super().__init__(window)
+        self._opener = opener
+        self._window = window
+        self._factories: dict[str, Factory] = {}
+
+    def ask(self, error: ProfilerError) -> bool:
+        """Whether the error is a question, which is then put to the person."""
+        if isinstance(error, ConsentNeededError):
+            self._ask_consent(error)
+        elif isinstance(error, FactoryNeededError):
+            self._ask_factory(error)
+        else:
+            return False
+        return True
+
+    def show_trusted(self) -> None:
+        """The list of what may run its code."""
+        dialog = TrustedDialog(self._window)
+        dialog.refused.connect(self.failed)
+        self._open(dialog)
+
+    def _ask_consent(self, error: ConsentNeededError) -> None:
+        dialog = ConsentDialog(error, self._window)
+        dialog.accepted.connect(lambda: self._agree(error))
+        dialog.rejected.connect(lambda: self.declined.emit(error))
+        self._open(dialog)
+
+    def _agree(self, error: ConsentNeededError) -> None:
+        try:
+            consent.keep(error.entry)
+        except ProfilerError as failure:
+            self.failed.emit(failure)
+            return
+        self._opener.open(Path(error.source.path), error.source.factory)
+
+    def _ask_factory(self, error: FactoryNeededError) -> None:
+        dialog = FactoryDialog(error, self._factories.get(error.source.sha256), self._window)
+        dialog.accepted.connect(lambda: self._take(error, dialog.factory()))
+        dialog.rejected.connect(lambda: self.declined.emit(error))
+        self._open(dialog)
+
+    def _take(self, error: FactoryNeededError, factory: Factory) -> None:
+        """The dialog has asked for consent already."""
+        self._factories[error.source.sha256] = factory
+        try:
+            consent.checked(error.source, factory, trust=False)
+        except ConsentNeededError as asked:
+            self._agree(asked)
+        except ProfilerError as failure:
+            self.failed.emit(failure)
+        else:
+            self._opener.open(Path(error.source.path), factory)
+
+    def _open(self, dialog: QDialog) -> None:
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
