@@ -6,12 +6,14 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
 from profiler.engine_process import EngineProcess
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.jobs import inspect_model, onnx_form
+from profiler.lanes import takes
 from profiler.model_file import identify
 from profiler.supervisor import run
 from profiler.types import (
@@ -126,7 +128,8 @@ def test_an_engine_refuses(tmp_path: Path, marker: Path) -> None:
 
 def test_a_run_tells_it_for_each_lane(tmp_path: Path, marker: Path) -> None:
     source = identify(model_zoo.hostile_archive(tmp_path, marker))
-    engines = tuple(EngineSpec(label=kind.value, engine=kind) for kind in EngineKind)
+    kinds = [kind for kind in EngineKind if takes(kind, source.kind)]
+    engines = tuple(EngineSpec(label=kind.value, engine=kind) for kind in kinds)
     plan = RunPlan(model=source, inputs=PIXELS, engines=engines, baseline=engines[0].label)
     events = list(run(plan))
     failures = {event.label: event for event in events if isinstance(event, EngineFailed)}
@@ -162,6 +165,21 @@ def test_the_hostile_modules_would_run(name: str, tmp_path: Path, marker: Path) 
     with contextlib.suppress(Exception):
         torch.load(path, weights_only=False)
     assert marker.exists()
+
+
+def test_onnx_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    path = model_zoo.onnx_mlp(tmp_path / "inside", external=True)
+    (tmp_path / "inside" / "external.data").rename(tmp_path / "outside.data")
+    changed = onnx.load(str(path), load_external_data=False)
+    for tensor in changed.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = "../outside.data"
+    path.write_bytes(changed.SerializeToString())
+    with pytest.raises(ModelFileError, match="outside of its folder") as caught:
+        inspect_model(path)
+    assert caught.value.hint
 
 
 def test_the_expression_would_run_without_the_check(tmp_path: Path, marker: Path) -> None:

@@ -22,7 +22,7 @@ from tests.gui.driving import (
     wait_for_graph,
 )
 from tests.gui.x_pointer import Pointer
-from tests.model_zoo import torchscript
+from tests.model_zoo import onnx_mlp, torchscript
 
 
 def test_shapes_are_written_with_brackets_that_fonts_have(qtbot: QtBot, window: MainWindow) -> None:
@@ -83,6 +83,17 @@ def test_a_click_on_a_node_selects_its_rows(
     found = [window.operators.table.rows[number] for number in tables]
     assert {row.label for row in found} == {"ort", "torch-eager"}
     assert all(selected.args[0] in row.source_nodes for row in found)
+
+
+def test_weights_beside_the_file_are_not_read_for_the_graph(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    """They may be gigabytes."""
+    open_model(qtbot, window, onnx_mlp(tmp_path, external=True))
+    assert window.graph.facts == "4 nodes"
+    requests = window.graph.graph.interceptor
+    assert any(url.endswith(".onnx") for url in requests.allowed), "the file itself was asked for"
+    assert not any("external.data" in url for url in (*requests.allowed, *requests.blocked))
 
 
 def test_no_request_leaves(qtbot: QtBot, window: MainWindow) -> None:
