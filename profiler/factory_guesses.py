@@ -31,7 +31,7 @@ def guess(source: ModelSource) -> Guesses:
     path, tensors = Path(source.path), mappings[0][1]
     deadline = time.monotonic() + TIME_LIMIT_S
     found: list[Factory] = []
-    for factory in _candidates(path, tensors):
+    for factory in _candidates(path, tensors, notes):
         if time.monotonic() > deadline or len(found) == ENOUGH:
             break
         reason = _misfit(factory, mappings)
@@ -59,7 +59,7 @@ def _misfit(factory: Factory, mappings: list[tuple[str, Tensors]]) -> str:
     return f"{fit.errors} names or shapes differ, such as {', '.join(first)}" if first else ""
 
 
-def _candidates(path: Path, tensors: Tensors) -> Iterator[Factory]:
+def _candidates(path: Path, tensors: Tensors, notes: list[str]) -> Iterator[Factory]:
     config = _config(path.with_name("config.json"))
     for name in config.get("architectures") or ():
         if isinstance(name, str) and name.isidentifier() and _has("transformers"):
@@ -68,14 +68,11 @@ def _candidates(path: Path, tensors: Tensors) -> Iterator[Factory]:
     stem = _plain(path.stem)
     if isinstance(config.get("architecture"), str) and _has("timm"):
         yield _timm(config["architecture"], int(config.get("num_classes") or classes))
-    if _has("torchvision"):
-        for name in _by_likeness(stem, _torchvision_names()):
-            yield Factory(target=f"torchvision.models:{name}", arguments={"num_classes": classes})
-    if _has("timm"):
-        timm: Any = importlib.import_module("timm")
-        for name in _by_likeness(stem, timm.list_models()):
-            if _plain(name) in stem:
-                yield _timm(name, classes)
+    for name in _by_likeness(stem, _listed("torchvision.models", notes)):
+        yield Factory(target=f"torchvision.models:{name}", arguments={"num_classes": classes})
+    for name in _by_likeness(stem, _listed("timm", notes)):
+        if _plain(name) in stem:
+            yield _timm(name, classes)
 
 
 def _timm(name: str, classes: int) -> Factory:
@@ -84,9 +81,21 @@ def _timm(name: str, classes: int) -> Factory:
     )
 
 
-def _torchvision_names() -> list[str]:
-    models: Any = importlib.import_module("torchvision.models")
-    names: list[str] = models.list_models(module=models)
+def _listed(module: str, notes: list[str]) -> list[str]:
+    """The models of a package; none, and a note, where it is installed but can't be imported."""
+    package = module.partition(".")[0]
+    if not _has(package):
+        return []
+    try:
+        found: Any = importlib.import_module(module)
+        # torchvision's detectors and the like take other arguments; these are the classifiers.
+        names: list[str] = (
+            found.list_models(module=found) if package == "torchvision" else found.list_models()
+        )
+    except Exception as error:
+        # A package for another version of PyTorch raises anything.
+        notes.append(f"{package} can't be imported here: {str(error)[:200]}")
+        return []
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,3 +139,22 @@ def test_a_package_for_another_machine_is_told(tmp_path: Path) -> None:
     done = dualscope("info", path, "--trust", cwd=tmp_path)
     assert done.returncode == 3
     assert "pdp11" in done.stderr
+
+
+COMPILE = """
+import torch
+module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()).eval()
+program = torch.export.export(module, (torch.zeros(2, 4),))
+torch._inductor.aoti_compile_and_package(program, package_path="compiled.pt2")
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a compiler")
+def test_a_compiled_package_runs_once_it_is_trusted(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", COMPILE], cwd=tmp_path, check=True, timeout=100)
+    assert dualscope("info", "compiled.pt2", cwd=tmp_path).returncode == 4
+    options = ("--trust", "--input=input_0=[2,4]", "--time-limit=1s", "--json=-", "-o=a.dualscope")
+    done = dualscope("profile", "compiled.pt2", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (lane,) = json.loads(done.stdout)["lanes"]
+    assert lane["label"] == "torch-eager" and lane["failure"] is None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,45 @@ def test_through_a_child_with_a_guessed_factory(tmp_path: Path) -> None:
 def test_an_inspection_tells_the_notes(tmp_path: Path) -> None:
     info = inspect(source_of(model_zoo.checkpoint(tmp_path)))
     assert any("['model']" in note for note in info.notes)
+
+
+TIMM = """
+import torch
+
+
+def list_models():
+    return ["tiny", "other"]
+
+
+def create_model(model_name, num_classes):
+    return torch.nn.Linear(3, num_classes)
+"""
+
+
+@pytest.fixture
+def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose modules can be imported, and are forgotten after the test."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    for name in set(sys.modules) - before:
+        if name in ("timm", "torchvision"):
+            del sys.modules[name]
+
+
+def test_the_file_s_name_and_its_classes_are_tried(package_folder: Path, tmp_path: Path) -> None:
+    (package_folder / "timm.py").write_text(TIMM)
+    path = tmp_path / "my-tiny-run3.pt"
+    torch.save(torch.nn.Linear(3, 7).state_dict(), path)
+    (factory,) = guess(identify(path)).factories
+    assert factory.target == "timm:create_model"
+    assert factory.arguments == {"model_name": "tiny", "num_classes": 7}
+
+
+def test_a_package_that_can_not_be_imported_is_told(package_folder: Path, tmp_path: Path) -> None:
+    (package_folder / "timm.py").write_text("raise RuntimeError('operator nms does not exist')")
+    guesses = guess(identify(model_zoo.state_dict(tmp_path)))
+    assert guesses.factories == ()
+    assert any("timm can't be imported" in note and "nms" in note for note in guesses.notes)
