@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from profiler import isolation
+from profiler.engine_process import EngineProcess
+from profiler.types import EngineKind, EngineSpec, Failed, Infer
 
 ROOT = Path(__file__).resolve().parents[2]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
@@ -49,3 +51,16 @@ def test_a_process_can_not_reach_a_port_that_listens(way: str) -> None:
 def test_another_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert "can't be taken" in isolation.cut_network()
+
+
+@linux
+def test_an_engine_process_has_left_the_network(tmp_path: Path) -> None:
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+    with EngineProcess(spec, tmp_path) as process:
+        process.send(Infer(iterations=1))
+        assert isinstance(process.receive(60.0), Failed), "there is no model, but it has started"
+        theirs = Path(f"/proc/{process.pid}/ns/net").readlink()
+    (outcome, _) = tried("namespace", 9)
+    if "namespace" not in outcome:
+        pytest.skip(f"this system does not allow it: {outcome}")
+    assert theirs != Path("/proc/self/ns/net").readlink()
