@@ -14,13 +14,13 @@ from gui.opener import Opener
 from profiler import consent
 from profiler.consent import ConsentNeededError, FactoryNeededError
 from profiler.errors import ProfilerError
-from profiler.types import Factory
+from profiler.types import Factory, ModelSource
 
 
 class Questions(QObject):
     """Asks, keeps the answer, and opens the file again.
 
-    Signals: `failed(ProfilerError)`, `declined(ProfilerError)` with the question as an error.
+    Signals: `failed(ProfilerError)`, `declined(ProfilerError)` when the person chose "Cancel".
     """
 
     failed = Signal(object)
@@ -51,7 +51,7 @@ class Questions(QObject):
     def _ask_consent(self, error: ConsentNeededError) -> None:
         dialog = ConsentDialog(error, self._window)
         dialog.accepted.connect(lambda: self._agree(error))
-        dialog.rejected.connect(lambda: self.declined.emit(error))
+        dialog.rejected.connect(lambda: self.declined.emit(_declined(error.source)))
         self._open(dialog)
 
     def _agree(self, error: ConsentNeededError) -> None:
@@ -65,7 +65,7 @@ class Questions(QObject):
     def _ask_factory(self, error: FactoryNeededError) -> None:
         dialog = FactoryDialog(error, self._factories.get(error.source.sha256), self._window)
         dialog.accepted.connect(lambda: self._take(error, dialog.factory()))
-        dialog.rejected.connect(lambda: self.declined.emit(error))
+        dialog.rejected.connect(lambda: self.declined.emit(_declined(error.source)))
         self._open(dialog)
 
     def _take(self, error: FactoryNeededError, factory: Factory) -> None:
@@ -83,3 +83,7 @@ class Questions(QObject):
     def _open(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def _declined(source: ModelSource) -> ProfilerError:
+    return ProfilerError(f"{Path(source.path).name} was not opened.", "Open it again to answer.")

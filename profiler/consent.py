@@ -51,7 +51,7 @@ class ConsentNeededError(UnsafeModelError):
         listed = "".join(f"\n  {mark(found)}" for found in names[:MOST_LISTED])
         more = f"\n  and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
         super().__init__(
-            f"{entry.what} It was not loaded.{listed}{more}",
+            f"{entry.what}{listed}{more}" + ("\n" if names else " ") + "It was not loaded.",
             "If you trust its author, give consent: --trust on the command line.",
         )
         self.source = source
@@ -85,8 +85,9 @@ WHAT = {
 
 def mark(found: Global) -> str:
     """A name as it is listed, with a mark where it is known to run commands or code."""
-    module, name = found
-    return f"{module}.{name}" + ("  (DANGEROUS)" if pickle_safety.is_dangerous(found) else "")
+    return pickle_safety.shown(found) + (
+        "  (DANGEROUS)" if pickle_safety.is_dangerous(found) else ""
+    )
 
 
 def written(factory: Factory) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from profiler import onnx_header, pickle_walk, safetensors_file
 from profiler.errors import ModelFileError
-from profiler.pickle_safety import holds_only_data, in_order, is_torch_nn
+from profiler.pickle_safety import holds_only_data, in_order, is_torch_nn, shown
 from profiler.types import ModelKind, ModelSource
 
 NEEDED = (
@@ -253,7 +253,7 @@ def _bare_pickle_kind(path: Path, head: bytes) -> ModelKind:
         names = in_order(pickle_walk.pickle_globals(data))
     except ModelFileError:
         names = ()
-    listed = ", ".join(f"{module}.{name}" for module, name in names[:8])
+    listed = ", ".join(map(shown, names[:8]))
     raise ModelFileError(
         f"{path.name} is a pickle that torch.save did not write"
         f"{f', which names {listed}' if listed else ''}. It was not loaded.",

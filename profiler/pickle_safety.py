@@ -45,6 +45,7 @@ DATA_GLOBALS: frozenset[Global] = frozenset(
         *(("torch", name) for name in _DTYPES),
     }
 )
+MOST_SHOWN = 200
 MODULE_PREFIX = "torch.nn.modules."
 # Activations that torch.nn's own modules keep as attributes, such as TransformerEncoderLayer.
 MODULE_FUNCTIONS: frozenset[Global] = frozenset(
@@ -165,9 +166,18 @@ def check_globals(path: Path, kind: ModelKind) -> None:
         raise refusal(path, bad)
 
 
+def shown(found: tuple[str, ...]) -> str:
+    """A name as it may be printed: a hostile one holds line ends or a terminal's commands."""
+    text = ".".join(found)
+    plain = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+    return plain if len(plain) <= MOST_SHOWN else f"{plain[:MOST_SHOWN]}…"
+
+
 def refusal(path: Path, names: tuple[Global, ...]) -> UnsafeModelError:
     """The error for a file that is not loaded."""
-    listed = ", ".join(f"{module}.{name}" for module, name in names[:8])
+    listed = ", ".join(map(shown, names[:8]))
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return UnsafeModelError(
         f"Loading {path.name} would run code that it names: {listed}{more}. It was not loaded.",

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from profiler.consent import ConsentNeededError
-from profiler.pickle_safety import is_dangerous
+from profiler.pickle_safety import is_dangerous, shown
 
 MOST_ROWS_SHOWN = 10
 ROW_HEIGHT = 26
@@ -91,9 +91,10 @@ def _names_table(names: tuple[tuple[str, str], ...], parent: QWidget) -> QTableW
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     for row, found in enumerate(names):
         danger = is_dangerous(found)
-        for column, text in enumerate(found):
+        for column, part in enumerate(found):
+            text = shown((part,))
             item = QTableWidgetItem(f"⚠ {text}" if danger and column == 0 else text)
-            item.setToolTip(".".join(found))
+            item.setToolTip(shown(found))
             if danger:
                 item.setForeground(QColor(theme.BAD))
             table.setItem(row, column, item)

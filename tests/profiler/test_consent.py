@@ -55,6 +55,15 @@ def test_dangerous_names_are_marked_and_come_first(tmp_path: Path) -> None:
     assert "DANGEROUS" in lines[1]
 
 
+def test_names_can_not_write_to_the_terminal(tmp_path: Path) -> None:
+    data = b"\x80\x02c\x1b[2Jevil\nname\n."
+    path = model_zoo.with_member(model_zoo.pickled_sequential(tmp_path), "data.pkl", data)
+    with pytest.raises(ConsentNeededError) as caught:
+        checked(identify(path), trust=False)
+    assert "\x1b" not in caught.value.message
+    assert "[2Jevil.name" in caught.value.message
+
+
 def test_consent_is_kept_by_hash_and_taken_back(foreign: ModelSource) -> None:
     with pytest.raises(ConsentNeededError) as caught:
         checked(foreign, trust=False)
