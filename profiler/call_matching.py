@@ -40,7 +40,12 @@ def match_calls(
     3. What lies between two pairs goes together; see `_runs_between`.
     4. In a module where nothing found a partner, all calls of both lanes go together: a batch
        norm that one lane folded into a convolution.
+
+    A lane that knows no module of any call (TorchScript, torch.compile) is matched as one module.
     """
+    if not (_knows_modules(left) and _knows_modules(right)):
+        yield from _match_module(list(left), list(right))
+        return
     cut_left, cut_right = _wrappers(left, right)
     ours, theirs = _by_scope(left, cut_left), _by_scope(right, cut_right)
     for scope in ours:
@@ -133,6 +138,10 @@ def _by_scope(calls: Sequence[Call[Item]], cut: str) -> dict[str, list[Call[Item
         for scope in dict.fromkeys(call.scopes):
             found[_without(scope, cut)].append(call)
     return found
+
+
+def _knows_modules(calls: Sequence[Call[Item]]) -> bool:
+    return any(scope for call in calls for scope in call.scopes)
 
 
 def _wrappers(left: Sequence[Call[Item]], right: Sequence[Call[Item]]) -> tuple[str, str]:
