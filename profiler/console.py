@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress, RunStarted
@@ -80,6 +81,7 @@ def summary(session: Session) -> str:
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
     lines += ["", *_startup_lines(session), noise_note(session)]
     lines += _traces(session)
+    lines += [f"{insight.sentence}. {insight.remedy}" for insight in find_insights(session)]
     for label in session.labels():
         rows = session.operators(label)[:5]
         if rows:

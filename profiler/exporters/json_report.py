@@ -10,6 +10,7 @@ import msgspec
 
 from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
+from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
 from profiler.regions import Region
@@ -38,6 +39,7 @@ def report(session: Session) -> dict[str, Any]:
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
         "noise": _noise(session),
         "method": method_note(session),
+        "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
         "started_ns": session.started_ns,

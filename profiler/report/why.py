@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from profiler.explanation import Explanation
+from profiler.insights import find_insights
 from profiler.report.tables import ms, table
 from profiler.session import Session
 from profiler.waterfall import Bar
@@ -25,7 +26,16 @@ def render_why(session: Session) -> str:
             parts.append(_one(session, found))
     if not parts:
         return "<p>No two lanes were traced.</p>"
-    return "".join(parts) + trace_table(session)
+    return "".join(parts) + _insights(session) + trace_table(session)
+
+
+def _insights(session: Session) -> str:
+    items = "".join(
+        f"<li>{escape(found.sentence)}. <span class='note'>{escape(found.evidence)}. "
+        f"{escape(found.remedy)}</span></li>"
+        for found in find_insights(session)
+    )
+    return f"<h3>What costs time</h3><ul>{items}</ul>" if items else ""
 
 
 def trace_table(session: Session) -> str:

@@ -159,7 +159,8 @@ def test_comparisons_tell_why() -> None:
 
 def test_the_verdict_has_a_reason() -> None:
     verdict = two_lanes().verdict()
-    assert "fast is 2.00× faster than base [2.00–2.00]; 125 % of the gap: stem.conv" in verdict
+    assert "fast is 2.00× faster than base" in verdict
+    assert "]; 125 % of the gap: stem.conv" in verdict
 
 
 def test_lanes_tell_how_well_they_are_traced() -> None:
