@@ -114,7 +114,7 @@ class WaterfallChart(QWidget):
     # Qt overrides
 
     def sizeHint(self) -> QSize:
-        return QSize(600, 9 * ROW + 2 * MARGIN)
+        return QSize(600, 7 * ROW + MARGIN)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         del event

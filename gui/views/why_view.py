@@ -7,12 +7,10 @@ from PySide6.QtCore import (
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
-    QRect,
-    QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -23,18 +21,14 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QSizePolicy,
     QSplitter,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
-from gui import theme
 from gui.session_model import SessionModel
+from gui.views.bar_delegate import BarDelegate
 from gui.views.regions_model import (
-    BAR_ROLE,
-    BASELINE,
     DIFFERENCE,
     FLAT,
     KINDS,
@@ -49,8 +43,7 @@ from profiler.types import Event, OpTimings, RunFinished
 
 # Regions below this share of the gap are no difference worth a line.
 DIFFERS_FROM = 0.005
-ROW_HEIGHT = 23
-MOST_INSIGHTS = 3
+MOST_INSIGHTS = 2
 # Lines that are open at first, and after a search.
 MOST_LINES, MOST_FOUND = 40, 500
 EMPTY = "Profile a model with two lanes: here stands what their difference is made of."
@@ -78,11 +71,13 @@ class WhyView(QWidget):
         self.differs = QCheckBox("only what differs", self)
         self.chart = WaterfallChart(self)
         self.table = RegionsModel(self)
+        self.bars = BarDelegate(self)
         self.view = self._tree_view()
         self.insights = QLabel(self)
         self.insights.setWordWrap(True)
         self.insights.setTextFormat(Qt.TextFormat.PlainText)
-        self.insights.setContentsMargins(10, 4, 10, 4)
+        self.insights.setMargin(4)
+        self.insights.setIndent(6)
         self.insights.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
         self.totals = QLabel(self)
         self.totals.setProperty("role", "caption")
@@ -133,7 +128,7 @@ class WhyView(QWidget):
         view.setUniformRowHeights(True)
         view.setAlternatingRowColors(True)
         view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        view.setItemDelegate(BarDelegate(self._model, self))
+        view.setItemDelegate(self.bars)
         view.setSortingEnabled(True)
         view.sortByColumn(DIFFERENCE, Qt.SortOrder.DescendingOrder)
         header = view.header()
@@ -163,7 +158,7 @@ class WhyView(QWidget):
         body.addWidget(self.view)
         body.setStretchFactor(2, 1)
         body.setChildrenCollapsible(False)
-        body.setSizes([190, 40, 360])
+        body.setSizes([152, 40, 400])
         foot = QHBoxLayout()
         foot.setContentsMargins(10, 3, 10, 3)
         foot.addWidget(self.totals, 1)
@@ -217,8 +212,8 @@ class WhyView(QWidget):
             names = (session.name(chosen[0]), session.name(chosen[1]))
             labels = session.labels()
             lanes = (labels.index(chosen[0]), labels.index(chosen[1]))
+        self.bars.lanes = lanes
         self.chart.show_gap(self._found, names, lanes)
-        self._names = names
         self._show_insights()
         self._narrow()
 
@@ -240,8 +235,10 @@ class WhyView(QWidget):
         if found is not None and self.differs.isChecked():
             regions = [r for r in regions if abs(found.share(r)) >= DIFFERS_FROM]
         self._shown = [region for region in regions if not text or _holds(region, text)]
+        # Labels, since lanes' whole names are too long for a column.
+        labels = (found.baseline, found.candidate) if found else ("baseline", "candidate")
         self._quiet = True
-        self.table.show(found, self._shown, self._names, self.arrangement.currentText())
+        self.table.show(found, self._shown, labels, self.arrangement.currentText())
         self._quiet = False
         self._open_lines(bool(text))
         self._select(lambda region: region.name in chosen)
@@ -300,42 +297,6 @@ class WhyView(QWidget):
             f"{difference / 1e3:+,.1f} µs, {share * 100:.0f} % of the gap   ·   operator time in "
             f"regions of both lanes: {covered}"
         )
-
-
-class BarDelegate(QStyledItemDelegate):
-    """A bar behind the figure: from the left for a time, from the middle for a difference."""
-
-    def __init__(self, model: SessionModel, parent: WhyView) -> None:
-        super().__init__(parent)
-        self._model = model
-        self._view = parent
-
-    # Qt overrides
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(super().sizeHint(option, index).width(), ROW_HEIGHT)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        share = index.data(BAR_ROLE)
-        super().paint(painter, option, index)
-        if share is None:
-            return
-        cell: QRect = option.rect.adjusted(2, 4, -2, -4)
-        if index.column() == DIFFERENCE:
-            middle, width = cell.center().x(), round(cell.width() / 2 * abs(share))
-            left = middle if share > 0 else middle - width
-            bar, colour = QRect(left, cell.top(), width, cell.height()), theme.change_colour(share)
-        else:
-            bar = QRect(cell.left(), cell.top(), round(cell.width() * share), cell.height())
-            colour = self._lane_colour(index.column())
-        colour.setAlpha(70)
-        painter.fillRect(bar, colour)
-
-    def _lane_colour(self, column: int) -> QColor:
-        chosen = self._view.pair.currentData()
-        label = chosen[0 if column == BASELINE else 1] if chosen else ""
-        labels = self._model.session.labels()
-        return theme.lane_colour(labels.index(label)) if label in labels else theme.line()
 
 
 def _holds(region: Region, text: str) -> bool:
