@@ -37,6 +37,7 @@ from gui.views.model_panel import ModelPanel
 from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
 from gui.views.report_view import ReportView
+from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
@@ -207,6 +208,7 @@ class MainWindow(QMainWindow):
         self.graph = GraphPanel(self.session_model, self)
         self.why = WhyView(self.session_model, self)
         self.operators = OperatorsView(self.session_model, self)
+        self.timeline = TimelineView(self.session_model, self)
         self.outputs = OutputsView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
@@ -218,6 +220,7 @@ class MainWindow(QMainWindow):
             (self.graph, "Graph"),
             (self.why, "Why"),
             (self.operators, "Operators"),
+            (self.timeline, "Timeline"),
             (self.outputs, "Outputs"),
             (self.report, "Report"),
             (self.log, "Log"),
@@ -300,6 +303,10 @@ class MainWindow(QMainWindow):
         self.graph.node_selected.connect(self.why.select_node)
         self.why.node_selected.connect(self.graph.select_node)
         self.why.node_selected.connect(self.operators.select_node)
+        for chooser in (self.graph, self.operators, self.why):
+            chooser.node_selected.connect(self.timeline.select_node)
+        for shown in (self.graph, self.operators, self.why):
+            self.timeline.node_selected.connect(shown.select_node)
         self._gpu_task = Task(lambda *_: gpu_status(), self)
         self._gpu_task.done.connect(self._on_gpu_status)
         self._gpu_task.start()
