@@ -48,7 +48,7 @@ def align(baseline: LaneOperators, candidate: LaneOperators) -> list[Part]:
     for lane in lanes:
         for index, items in enumerate(lane.sources):
             sets.unite([("op", lane.number, index), *items])
-    if not same:
+    if not same or not all(any(lane.sources) for lane in lanes):
         for left, right in match_calls(lanes[0].calls(), lanes[1].calls()):
             sets.unite([*left, *right])
     place_leftovers(sets, [lane.graph_of_items() for lane in lanes])

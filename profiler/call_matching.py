@@ -18,6 +18,8 @@ from profiler.op_kinds import GLUE
 Item = TypeVar("Item", bound=Hashable)
 # So many operators that compute may go with a neighbour that is none of theirs.
 LITTLE = 2
+# Above this many pairs of calls a longest common subsequence takes too long.
+MOST_PAIRS = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +43,57 @@ def match_calls(
     4. In a module where nothing found a partner, all calls of both lanes go together: a batch
        norm that one lane folded into a convolution.
 
-    A lane that knows no module of any call (TorchScript, torch.compile) is matched as one module.
+    A lane that knows no module of any call (TorchScript, torch.compile) is matched by kind and
+    order alone.
     """
     if not (_knows_modules(left) and _knows_modules(right)):
-        yield from _match_module(list(left), list(right))
+        yield from _match_by_order(list(left), list(right))
         return
     cut_left, cut_right = _wrappers(left, right)
     ours, theirs = _by_scope(left, cut_left), _by_scope(right, cut_right)
     for scope in ours:
         if scope in theirs:
             yield from _match_module(ours[scope], theirs[scope])
+
+
+def _match_by_order(
+    left: list[Call[Item]], right: list[Call[Item]]
+) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
+    """What computes, by kind and order; views differ too much between engines to go by."""
+    ours = [index for index, call in enumerate(left) if call.kind not in GLUE]
+    theirs = [index for index, call in enumerate(right) if call.kind not in GLUE]
+    found = _common([left[i].kind for i in ours], [right[i].kind for i in theirs])
+    partners = {ours[one]: theirs[other] for one, other in found}
+    for index, other in partners.items():
+        yield left[index].items, right[other].items
+    if partners:
+        yield from _runs_between(left, right, partners)
+
+
+def _common(left: list[str], right: list[str]) -> list[tuple[int, int]]:
+    """A longest common subsequence, as pairs of indexes; of very long lists, long runs of it."""
+    if len(left) * len(right) > MOST_PAIRS:
+        blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
+        return [(b.a + step, b.b + step) for b in blocks for step in range(b.size)]
+    lengths = [[0] * (len(right) + 1)]
+    for one in reversed(left):
+        below, row = lengths[-1], [0] * (len(right) + 1)
+        for place in range(len(right) - 1, -1, -1):
+            row[place] = (
+                below[place + 1] + 1 if one == right[place] else max(below[place], row[place + 1])
+            )
+        lengths.append(row)
+    lengths.reverse()
+    found, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        if left[i] == right[j]:
+            found.append((i, j))
+            i, j = i + 1, j + 1
+        elif lengths[i + 1][j] >= lengths[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return found
 
 
 def _match_module(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Kind -> its display name, and the operators of it: ONNX's names, then PyTorch's (without "aten::",
 # underscores at either end).
 _KINDS: dict[str, tuple[str, str]] = {
@@ -101,11 +103,38 @@ GLUE = frozenset(
 _BY_NAME = {name: kind for kind, (_, names) in _KINDS.items() for name in names.split()}
 
 
+# What a kernel that torch.compile made is called by, if it does several things.
+_LEADING = (
+    "convolution",
+    "addmm",
+    "bmm",
+    "mm",
+    "native_layer_norm",
+    "softmax",
+    "gelu",
+    "max_pool2d",
+)
+_GENERATED = re.compile(r"graph_\d+_(?:cpp|triton)\w*?_fused_(\w*?)_?\d+$")
+
+
 def kind_of(op_type: str) -> str:
     """`com.microsoft::FusedConv`, `Conv`, `aten::conv2d` -> `conv`; unknown ones in lower case."""
     name = op_type.rpartition("::")[2]
+    if generated := _GENERATED.match(name):
+        name = _leading_part(generated[1])
     known = _BY_NAME.get(name) or _BY_NAME.get(name.strip("_"))
     return known or name.strip("_").lower()
+
+
+def _leading_part(names: str) -> str:
+    """`add_native_layer_norm_view` -> `native_layer_norm`; else the first that is known."""
+    padded = f"_{names.strip('_')}_"
+    for name in _LEADING:
+        if f"_{name}_" in padded or f"_{name}_with" in padded:
+            return name
+    known = [part for part in names.split("_") if part in _BY_NAME]
+    computing = [part for part in known if _BY_NAME[part] not in GLUE]
+    return (computing or known or [names])[0]
 
 
 def display_name(kind: str) -> str:

@@ -249,3 +249,40 @@ def _torch_values(path: Path, names: set[str], arrays: dict[str, Any]) -> dict[s
             *(torch.from_numpy(arrays[name]) for name in module.meta["input_names"])
         )
     return found
+
+
+# --- other forms of the same model ------------------------------------------------------------
+
+
+def test_an_int8_file_stands_beside_its_fp32_file(tmp_path: Path) -> None:
+    """Quantizing nodes go with the operators that they are for."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    plain, _ = save("BERT-base", tmp_path, small=True)
+    quantize_dynamic(str(plain), str(tmp_path / "int8.onnx"), weight_type=QuantType.QInt8)
+    inputs = inputs_of(plain)
+    found = explain(
+        traced(plain, ORT, inputs, tmp_path / "fp32"),
+        traced(tmp_path / "int8.onnx", ORT, inputs, tmp_path / "int8"),
+    )
+    assert found.coverage == (1.0, 1.0)
+    quantized = [
+        region
+        for region in found.regions
+        if any("Integer" in row.op_type for row in region.operators[1])
+    ]
+    assert len(quantized) >= 4
+    for region in quantized:
+        assert "matmul" in {kind_of(row.op_type) for row in region.operators[0]}, region.name
+
+
+def test_a_lane_that_knows_neither_nodes_nor_modules(tmp_path: Path) -> None:
+    """TorchScript made from the very file that ONNX Runtime runs: by kind and order alone."""
+    path, _ = save("ResNet-50", tmp_path, small=True)
+    inputs = inputs_of(path)
+    found = explain(
+        traced(path, EngineKind.TORCH_SCRIPT, inputs, tmp_path / "script"),
+        traced(path, ORT, inputs, tmp_path / "ort"),
+    )
+    assert min(found.coverage) >= 0.95
+    assert sum(region.shared for region in found.regions) >= 15

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.call_matching import Call, match_calls
+from profiler.op_kinds import kind_of
 
 
 def calls(*texts: str) -> list[Call[str]]:
@@ -75,3 +76,33 @@ def test_a_lane_that_knows_no_modules_is_matched_by_order() -> None:
     left = calls("/k1:conv", "/k2:matmul")
     right = calls("a/c:conv", "b/l:matmul")
     assert matched(left, right) == {("/k1:conv", "a/c:conv"), ("/k2:matmul", "b/l:matmul")}
+
+
+def test_order_decides_between_calls_of_one_kind() -> None:
+    left = calls("/a:matmul", "/b:relu", "/c:matmul", "/d:add")
+    right = calls("m/1:matmul", "m/2:view", "m/3:relu", "m/4:matmul", "m/5:add")
+    assert {("/a:matmul", "m/1:matmul"), ("/c:matmul", "m/4:matmul")} <= matched(left, right)
+
+
+def test_long_lists_are_matched_by_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("profiler.call_matching.MOST_PAIRS", 1)
+    left, right = calls("/a:matmul", "/b:relu"), calls("m/1:matmul", "m/2:relu")
+    assert matched(left, right) == {("/a:matmul", "m/1:matmul"), ("/b:relu", "m/2:relu")}
+
+
+@pytest.mark.parametrize(
+    ("op_type", "kind"),
+    [
+        ("Conv", "conv"),
+        ("com.microsoft.nchwc::Conv", "conv"),
+        ("aten::conv2d", "conv"),
+        ("aten::relu_", "relu"),
+        ("aten::_native_batch_norm_legit_no_training", "batch_norm"),
+        ("graph_0_cpp_fused_add_native_layer_norm_view_3", "layer_norm"),
+        ("graph_1_cpp_fused_max_pool2d_with_indices_relu_1", "max_pool"),
+        ("graph_0_cpp_fused_mul_view_0", "mul"),
+        ("SomethingNew", "somethingnew"),
+    ],
+)
+def test_kinds_of_operators(op_type: str, kind: str) -> None:
+    assert kind_of(op_type) == kind
