@@ -72,6 +72,9 @@ class Session:
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
     _explainer: Explainer = field(default_factory=Explainer, compare=False, repr=False)
+    _explanations: dict[tuple[str, str], tuple[object, Explanation | None]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def apply(self, event: Event) -> None:
         """Take one event in."""
@@ -196,11 +199,21 @@ class Session:
         )
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:
-        """Why one is faster than the other, region by region; None until both were traced."""
+        """Why one is faster than the other, region by region; None until both were traced.
+
+        While a run goes on it is as of the last trace, at its end as of all rounds.
+        """
+        traces = tuple(len(self.traces.get(label, ())) for label in (baseline, candidate))
+        state = (traces, self.finished)
+        known = self._explanations.get((baseline, candidate))
+        if known is not None and known[0] == state:
+            return known[1]
         lanes = (self._lane_trace(baseline), self._lane_trace(candidate))
-        if lanes[0] is None or lanes[1] is None:
-            return None
-        return self._explainer.explain(lanes[0], lanes[1])
+        found = None
+        if lanes[0] is not None and lanes[1] is not None:
+            found = self._explainer.explain(lanes[0], lanes[1])
+        self._explanations[(baseline, candidate)] = (state, found)
+        return found
 
     def _lane_trace(self, label: str) -> LaneTrace | None:
         figures = self.trace_figures(label)

@@ -163,6 +163,18 @@ def test_the_verdict_has_a_reason() -> None:
     assert "]; 125 % of the gap: stem.conv" in verdict
 
 
+def test_the_reason_follows_the_session() -> None:
+    session = two_lanes()
+    first = session.explanation("base", "fast")
+    assert first is not None
+    assert session.explanation("base", "fast") is first
+    session.apply(session.traces["fast"][0])
+    again = session.explanation("base", "fast")
+    assert again is not None
+    assert again is not first
+    assert len(again.regions) == len(first.regions)
+
+
 def test_lanes_tell_how_well_they_are_traced() -> None:
     base, fast, dead = report(two_lanes())["lanes"]
     assert base["trace"]["coverage"] == 0.875
