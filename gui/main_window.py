@@ -38,7 +38,9 @@ from gui.views.model_panel import ModelPanel
 from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
 from gui.views.report_view import ReportView
+from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
+from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
 from profiler.session import Session
@@ -153,8 +155,9 @@ class MainWindow(QMainWindow):
 
     def find_node(self) -> None:
         """Search in the graph, or in the table if that is in front."""
-        if self.tabs.currentWidget() is self.operators:
-            self.operators.search.setFocus()
+        in_front = self.tabs.currentWidget()
+        if isinstance(in_front, OperatorsView | WhyView):
+            in_front.search.setFocus()
             return
         self.tabs.setCurrentWidget(self.graph)
         self.graph.graph.open_search()
@@ -179,6 +182,7 @@ class MainWindow(QMainWindow):
         self.setStyleSheet(theme.style_sheet())
         self.live.restyle()
         self.graph.graph.set_dark(theme.is_dark())
+        self.graph.recolour()
         self.model_panel.refresh()
         self.report.refresh()
 
@@ -208,8 +212,10 @@ class MainWindow(QMainWindow):
         self.messages = MessageBar(self)
         self.banner = VerdictBanner(self.session_model, self)
         self.model_panel = ModelPanel(self.draft, self)
-        self.graph = GraphPanel(self)
+        self.graph = GraphPanel(self.session_model, self)
+        self.why = WhyView(self.session_model, self)
         self.operators = OperatorsView(self.session_model, self)
+        self.timeline = TimelineView(self.session_model, self)
         self.outputs = OutputsView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
@@ -219,7 +225,9 @@ class MainWindow(QMainWindow):
         self.tabs.setDocumentMode(True)
         for widget, title in (
             (self.graph, "Graph"),
+            (self.why, "Why"),
             (self.operators, "Operators"),
+            (self.timeline, "Timeline"),
             (self.outputs, "Outputs"),
             (self.report, "Report"),
             (self.log, "Log"),
@@ -300,6 +308,14 @@ class MainWindow(QMainWindow):
         self.session_model.session_reset.connect(self._refresh)
         self.graph.node_selected.connect(self.operators.select_node)
         self.operators.node_selected.connect(self.graph.select_node)
+        self.operators.node_selected.connect(self.why.select_node)
+        self.graph.node_selected.connect(self.why.select_node)
+        self.why.node_selected.connect(self.graph.select_node)
+        self.why.node_selected.connect(self.operators.select_node)
+        for chooser in (self.graph, self.operators, self.why):
+            chooser.node_selected.connect(self.timeline.select_node)
+        for shown in (self.graph, self.operators, self.why):
+            self.timeline.node_selected.connect(shown.select_node)
         self._gpu_task = Task(lambda *_: gpu_status(), self)
         self._gpu_task.done.connect(self._on_gpu_status)
         self._gpu_task.start()

@@ -131,3 +131,9 @@ def style_sheet() -> str:
     QSplitter::handle:horizontal {{ width: 1px; }}
     QSplitter::handle:vertical {{ height: 1px; }}
     """
+
+
+def change_colour(difference: float) -> QColor:
+    """Of time that a candidate takes more (positive) or less: no colour of the first two lanes."""
+    light, dark = ("#B0568A", "#CC79A7") if difference > 0 else ("#009E73", "#2BC49A")
+    return QColor(dark if is_dark() else light)

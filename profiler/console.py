@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress, RunStarted
@@ -79,6 +80,8 @@ def summary(session: Session) -> str:
         rate = f"{stats.throughput_per_s:>10.4g}"
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
     lines += ["", *_startup_lines(session), noise_note(session)]
+    lines += _traces(session)
+    lines += [f"{insight.sentence}. {insight.remedy}" for insight in find_insights(session)]
     for label in session.labels():
         rows = session.operators(label)[:5]
         if rows:
@@ -102,6 +105,19 @@ def _startup_lines(session: Session) -> list[str]:
             ready.graph_note,
         ]
         lines.append(f"{session.name(label)}: {', '.join(part for part in parts if part)}")
+    return lines
+
+
+def _traces(session: Session) -> list[str]:
+    """How far operator times can be read: what they cover, what tracing cost."""
+    lines = []
+    for label in session.labels():
+        figures = session.trace_figures(label)
+        if figures is not None:
+            lines.append(
+                f"trace of {session.name(label)}: operators cover {figures.coverage:.1%}, traced "
+                f"calls take {figures.tracing_cost:.2f}x the time"
+            )
     return lines
 
 

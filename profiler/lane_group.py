@@ -17,6 +17,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    GraphDescribed,
     LaunchedAgain,
     Load,
     Loaded,
@@ -67,6 +68,8 @@ class LaneGroup:
         self.launching_s = 0.0
         self.launched_s = 0.0
         self.traced_s = 0.0
+        # Lanes whose model's graph was told: once a run, however often they are launched.
+        self.described: set[str] = set()
 
     def load(self) -> Iterator[Event]:
         """Bring the model into each lane's form, and start the lanes one after the other."""
@@ -223,6 +226,14 @@ class LaneGroup:
                     yield from self.fail(lane.label, Phase.MEASURING, error)
                 continue
             if isinstance(reply, Traced):
+                if reply.graph is not None and lane.label not in self.described:
+                    self.described.add(lane.label)
+                    yield GraphDescribed(
+                        time_ns=time.time_ns(),
+                        label=lane.label,
+                        sha256=lane.model.sha256,
+                        graph=reply.graph,
+                    )
                 yield OpTimings(
                     time_ns=time.time_ns(),
                     label=lane.label,
@@ -238,7 +249,11 @@ class LaneGroup:
         """Fewer iterations of a slow model: a trace should take seconds, not minutes."""
         fit = int(TRACE_LENGTH_S * 1e9 / max(lane.expected_ns(), 1.0))
         iterations = max(1, min(self.plan.traced_iterations, fit - TRACE_WARMUP))
-        return Trace(iterations=iterations, warmup=TRACE_WARMUP if fit > TRACE_WARMUP else 0)
+        return Trace(
+            iterations=iterations,
+            warmup=TRACE_WARMUP if fit > TRACE_WARMUP else 0,
+            describe=lane.label not in self.described,
+        )
 
     def turn(
         self, lane: Lane, kind: RoundKind, index: int, count: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -65,6 +66,44 @@ class SourceMap:
             for index, node in enumerate(self._optimized)
         }
 
+    def beside(self) -> dict[str, str]:
+        """Optimized nodes that stand for none, by profile name: an original node they work for.
+
+        That is the first one downstream, since most prepare something; at the graph's end, the
+        first one upstream.
+        """
+        consumers: dict[str, list[int]] = defaultdict(list)
+        producers: dict[str, int] = {}
+        for index, node in enumerate(self._optimized):
+            producers.update((value, index) for value in node.output if value)
+            for value in node.input:
+                consumers[value].append(index)
+
+        def after(index: int) -> list[int]:
+            return [i for value in self._optimized[index].output for i in consumers[value]]
+
+        def before(index: int) -> list[int]:
+            return [producers[v] for v in self._optimized[index].input if v in producers]
+
+        found = {}
+        for index, node in enumerate(self._optimized):
+            if not self._covers[index]:
+                nearest = self._nearest(index, after) or self._nearest(index, before)
+                if nearest:
+                    found[node.name or f"{node.op_type}_{index}"] = nearest
+        return found
+
+    def _nearest(self, start: int, steps: Callable[[int], list[int]]) -> str:
+        pending, seen = [start], {start}
+        while pending:
+            index = pending.pop(0)
+            if self._covers[index]:
+                return self._covers[index][0]
+            new = [i for i in steps(index) if i not in seen]
+            seen.update(new)
+            pending += new
+        return ""
+
     def _anchor(self) -> None:
         computing = [(i, node) for i, node in enumerate(self._optimized) if not _is_layout(node)]
         for index, node in computing:
@@ -76,7 +115,7 @@ class SourceMap:
             if not self._covers[index]:
                 # The layout optimizer names a node after the value that it stands for; other
                 # fusions name values after the nodes that they stand for.
-                named = [self._by_name.get(node.name) or self._origin(node.name)]
+                named = [self._named(node.name) or self._origin(node.name)]
                 named += [self._by_name.get(output) for output in node.output]
                 for origin in named:
                     if origin is not None:
@@ -105,6 +144,12 @@ class SourceMap:
             wanted = wanted[wanted.index(found[0].op_type) + 1 :]
             self._covers[index].insert(0, value)
             self._owner[value] = index
+
+    def _named(self, name: str) -> onnx.NodeProto | None:
+        """The original node of this name; fusions add to it ("fc/MatMul/MatMulAddFusion")."""
+        while name and name not in self._by_name:
+            name = name.rpartition("/")[0]
+        return self._by_name.get(name)
 
     def _origin(self, value: str) -> onnx.NodeProto | None:
         """The original node that made a value, its layout suffix left out."""

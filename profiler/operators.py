@@ -49,6 +49,7 @@ class OperatorTotals:
                 scope=total.first.scope,
                 shapes=total.first.shapes,
                 provider=total.first.provider,
+                start_ns=total.first.start_ns,
             )
             for total in self._by_operator.values()
         ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
+from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
 from profiler.operators import OperatorTotals
 from profiler.stats import latency_stats, round_medians
+from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import (
     Comparison,
     EngineFailed,
@@ -16,10 +19,12 @@ from profiler.types import (
     EngineSpec,
     Event,
     ForeignProcesses,
+    GraphDescribed,
     LatencyStats,
     LaunchedAgain,
     LogLine,
     ModelConverted,
+    ModelGraph,
     OperatorRow,
     OpTimings,
     OutputsCompared,
@@ -30,6 +35,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     TelemetrySample,
+    Verdict,
 )
 
 
@@ -46,6 +52,7 @@ class Session:
     ready: dict[str, EngineReady] = field(default_factory=dict)
     rounds: dict[str, list[Round]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
+    graphs: dict[str, GraphDescribed] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
     telemetry: list[TelemetrySample] = field(default_factory=list)
     foreign: list[ForeignProcesses] = field(default_factory=list)
@@ -63,6 +70,10 @@ class Session:
     pids: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
+    )
+    _explainer: Explainer = field(default_factory=Explainer, compare=False, repr=False)
+    _explanations: dict[tuple[str, str], tuple[object, Explanation | None]] = field(
+        default_factory=dict, compare=False, repr=False
     )
 
     def apply(self, event: Event) -> None:
@@ -88,6 +99,8 @@ class Session:
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
+            case GraphDescribed():
+                self.graphs[event.label] = event
             case OutputsCompared():
                 self.outputs.append(event)
             case TelemetrySample():
@@ -179,6 +192,48 @@ class Session:
         others = (label for label in self.labels() if self.medians.get(label))
         return next(others, chosen) if not self.medians.get(chosen) else chosen
 
+    def trace_figures(self, label: str) -> TraceFigures | None:
+        """How well the lane's trace stands for its timed latency; None without a trace."""
+        return trace_figures(
+            self.traces.get(label, ()), self.operators(label), self.latency_stats(label)
+        )
+
+    def explanation(self, baseline: str, candidate: str) -> Explanation | None:
+        """Why one is faster than the other, region by region; None until both were traced.
+
+        While a run goes on it is as of the last trace, at its end as of all rounds.
+        """
+        traces = tuple(len(self.traces.get(label, ())) for label in (baseline, candidate))
+        state = (traces, self.finished)
+        known = self._explanations.get((baseline, candidate))
+        if known is not None and known[0] == state:
+            return known[1]
+        lanes = (self._lane_trace(baseline), self._lane_trace(candidate))
+        found = None
+        if lanes[0] is not None and lanes[1] is not None:
+            found = self._explainer.explain(lanes[0], lanes[1])
+        self._explanations[(baseline, candidate)] = (state, found)
+        return found
+
+    def _lane_trace(self, label: str) -> LaneTrace | None:
+        figures = self.trace_figures(label)
+        if figures is None:
+            return None
+        described = self.graphs.get(label)
+        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
+        graph = described.graph if described else ModelGraph(nodes=())
+        return LaneTrace(label=label, operators=LaneOperators(rows, graph), figures=figures)
+
+    def _reason(self, comparison: Comparison) -> str:
+        """What most of the gap is; empty where the lanes are alike or nothing stands out."""
+        if comparison.verdict not in (Verdict.FASTER, Verdict.SLOWER):
+            return ""
+        found = self.explanation(comparison.baseline, comparison.candidate)
+        # The p50 latencies may say otherwise than the paired ratios where it is close.
+        if found is None or (found.gap_ns < 0) != (comparison.verdict is Verdict.FASTER):
+            return ""
+        return found.sentence()
+
     def comparisons(self) -> list[Comparison]:
         """Each lane against the baseline lane, where both were measured."""
         if self.plan is None:
@@ -216,10 +271,9 @@ class Session:
         if self.mostly_disturbed():
             sentences.append(self._busy_sentence())
         comparisons = self.comparisons()
-        sentences += [
-            comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
-            for c in comparisons
-        ]
+        for c in comparisons:
+            sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
+            sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
         if not comparisons:
             sentences += self._measured_alone()
         if not sentences and self.finished:

@@ -344,6 +344,44 @@ class OpTimings(Event, frozen=True, kw_only=True):
     ops: tuple[OpTiming, ...]
 
 
+class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
+    """One node of a model's graph, as the file has it, named by its first output's value name.
+
+    `scope` is the module path it comes from; `target` the PyTorch operator that the exporter wrote
+    it for ("aten::linear"), and `target_name` that call's name in the exported program. What isn't
+    known is empty. `parameters` are weights that it reads, also through nodes that only fold.
+    """
+
+    name: str
+    op_type: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    scope: str = ""
+    parameters: tuple[str, ...] = ()
+    target: str = ""
+    target_name: str = ""
+    node_name: str = ""
+
+
+class ModelGraph(Struct, frozen=True, kw_only=True):
+    """The graph that a lane's `source_nodes` refer to.
+
+    `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
+    each with a node that it works for.
+    """
+
+    nodes: tuple[GraphNode, ...]
+    beside: dict[str, str] = {}
+
+
+class GraphDescribed(Event, frozen=True, kw_only=True):
+    """A lane's model, as a graph. `sha256` is that of the file which the lane loaded."""
+
+    label: str
+    sha256: str
+    graph: ModelGraph
+
+
 class OutputDifference(Struct, frozen=True, kw_only=True):
     """How far a candidate's output is from the baseline's on the same inputs."""
 
@@ -443,6 +481,7 @@ AnyEvent = (
     | LaunchedAgain
     | Round
     | OpTimings
+    | GraphDescribed
     | OutputsCompared
     | ForeignProcesses
     | TelemetrySample
@@ -474,10 +513,14 @@ class Infer(Command, frozen=True, kw_only=True):
 
 
 class Trace(Command, frozen=True, kw_only=True):
-    """Run `iterations` profiled calls, after `warmup` others, and answer with one `Traced`."""
+    """Run `iterations` profiled calls, after `warmup` others, and answer with one `Traced`.
+
+    `describe`: tell the model's graph as well.
+    """
 
     iterations: int
     warmup: int = 2
+    describe: bool = False
 
 
 class SaveOutputs(Command, frozen=True, kw_only=True):
@@ -523,6 +566,7 @@ class Traced(Reply, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
+    graph: ModelGraph | None = None
 
 
 class OutputsSaved(Reply, frozen=True, kw_only=True):
@@ -645,3 +689,4 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     scope: str = ""
     shapes: str = ""
     provider: str = ""
+    start_ns: int = 0

@@ -26,9 +26,11 @@ from profiler.types import (
     Latencies,
     Load,
     Loaded,
+    ModelSource,
     OutputsSaved,
     SaveOutputs,
     Trace,
+    Traced,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        self._model: ModelSource | None = None
         self._process = psutil.Process()
 
     def answer(self, command: AnyCommand) -> AnyReply:
@@ -95,7 +98,8 @@ class _Worker:
             case Infer():
                 return self._infer(self._engine, command.iterations)
             case Trace():
-                return self._engine.trace(command.iterations, command.warmup)
+                traced = self._engine.trace(command.iterations, command.warmup)
+                return self._described(traced) if command.describe else traced
             case SaveOutputs():
                 self._engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
@@ -114,7 +118,7 @@ class _Worker:
         outputs = engine.infer()
         engine.synchronize()
         first = time.perf_counter_ns()
-        self._engine = engine
+        self._engine, self._model = engine, command.model
         compile_time_ns = engine.after_first_call()
         return Loaded(
             load_time_ns=loaded - started,
@@ -128,6 +132,14 @@ class _Worker:
             weights_bytes=engine.weights_bytes(),
             output_names=engine.output_names(outputs),
         )
+
+    def _described(self, traced: Traced) -> Traced:
+        """With the graph of the model's file, where the engine itself had none to tell."""
+        if traced.graph is not None or self._model is None:
+            return traced
+        from profiler.module_graph import describe
+
+        return msgspec.structs.replace(traced, graph=describe(self._model))
 
     def _infer(self, engine: Engine, iterations: int) -> Latencies:
         infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns

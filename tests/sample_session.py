@@ -14,10 +14,13 @@ from profiler.types import (
     ForeignProcess,
     ForeignProcesses,
     GpuSample,
+    GraphDescribed,
+    GraphNode,
     InputSpec,
     LaunchedAgain,
     LogLine,
     ModelConverted,
+    ModelGraph,
     ModelKind,
     ModelSource,
     OpTiming,
@@ -146,6 +149,28 @@ def sample_events(
             for label, latency_ns in ((base, 3_999_998), (fast, 1_999_998))
         ),
         LaunchedAgain(time_ns=7, launch=1, pids={base: 2, fast: 3}),
+        GraphDescribed(
+            time_ns=8,
+            label=fast,
+            sha256=MODEL.sha256,
+            graph=ModelGraph(
+                nodes=(
+                    GraphNode(
+                        name="conv_out",
+                        op_type="Conv",
+                        inputs=("image", "w"),
+                        outputs=("conv_out",),
+                        scope="stem.conv",
+                        parameters=("w",),
+                        target="aten::conv2d",
+                        target_name="conv2d",
+                        node_name="node_conv",
+                    ),
+                    GraphNode(name="relu_out", op_type="Relu", inputs=("conv_out",)),
+                ),
+                beside={"inner": "conv_out"},
+            ),
+        ),
         OpTimings(
             time_ns=8,
             label=fast,

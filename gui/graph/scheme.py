@@ -105,7 +105,10 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
         text = self._files[INDEX].read_text(encoding="utf-8")
         if SCRIPT_TAG not in text:
             raise ValueError("this version of Netron starts in a way that isn't known")
-        return self._in_theme(text.replace(SCRIPT_TAG, SCRIPT_TAG + ADDED))
+        text = text.replace(SCRIPT_TAG, SCRIPT_TAG + ADDED)
+        # Style sheets are cached by their address: each theme has its own.
+        theme = "dark" if self.dark else "light"
+        return self._in_theme(text.replace('.css"', f'.css?{theme}"'))
 
     def _in_theme(self, text: str) -> bytes:
         return text.replace(DARK_QUERY, "all" if self.dark else "not all").encode()

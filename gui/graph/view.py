@@ -92,6 +92,7 @@ class GraphView(QWidget):
         self._shown: Path | None = None
         self._served = 0
         self._wanted_node = ""
+        self._heat: dict[str, tuple[str, str, str]] = {}
         self._page: Page | None = None
 
         self._web = QWebEngineView(self)
@@ -148,6 +149,11 @@ class GraphView(QWidget):
         """Select and scroll to the node whose first output has this name; no signal comes back."""
         self._wanted_node = value_name
         self._script(f"dualscope.select({json.dumps(value_name)})")
+
+    def show_heat(self, colours: dict[str, tuple[str, str, str]]) -> None:
+        """Colour nodes by name: fill, colour of the text, label. Empty: Netron's own colours."""
+        self._heat = colours
+        self._script(f"dualscope.heat({json.dumps(colours)})")
 
     def zoom(self, factor: float) -> None:
         """Zoom by a factor; 0 goes back to the original size."""
@@ -215,6 +221,8 @@ class GraphView(QWidget):
         if self._shown is None:
             return
         self._crashes = 0
+        # A page that was loaded anew knows of no colours.
+        self.show_heat(self._heat)
         if self._wanted_node:
             self.select_node(self._wanted_node)
         self.loaded.emit(node_count)

@@ -7,9 +7,14 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from gui import theme
+from gui.graph.heat_map import Colouring, Legend, colourings, node_colours
 from gui.graph.view import GraphView
+from gui.session_model import SessionModel
+from profiler.types import Event, OpTimings
 
 ZOOM_STEP = 1.25
+OWN_COLOURS = "colours by op type"
 WELCOME = "Drop a .pt, .onnx or .dualscope file anywhere on this window,\nor open one with Ctrl+O."
 
 
@@ -18,16 +23,24 @@ class GraphPanel(QWidget):
 
     node_selected = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, model: SessionModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._model = model
+        self._colourings: list[Colouring] = []
         self.graph = GraphView(self)
         self.form = QComboBox(self)
         self.form.setToolTip("The model's form that is drawn")
+        self.colour = QComboBox(self)
+        self.colour.setToolTip("What colours the nodes")
+        self.colour.addItem(OWN_COLOURS)
+        self.legend = Legend(self)
         self._facts = QLabel(self)
         self._facts.setProperty("role", "caption")
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 4, 8, 4)
         bar.addWidget(self.form)
+        bar.addWidget(self.colour)
+        bar.addWidget(self.legend)
         bar.addWidget(self._facts)
         bar.addStretch(1)
         for text, tip, slot in (
@@ -49,6 +62,9 @@ class GraphPanel(QWidget):
         layout.addLayout(bar)
         layout.addWidget(self.graph, 1)
         self.form.activated.connect(self._on_form_chosen)
+        self.colour.currentIndexChanged.connect(self.recolour)
+        model.session_reset.connect(self._offer_colours)
+        model.events_applied.connect(self._on_events_applied)
         self.graph.node_selected.connect(self.node_selected)
         self.graph.loaded.connect(self._on_loaded)
         self.graph.failed.connect(lambda: self._facts.setText(""))
@@ -88,6 +104,38 @@ class GraphPanel(QWidget):
     def select_node(self, value_name: str) -> None:
         """Show where this node is."""
         self.graph.select_node(value_name)
+
+    def recolour(self) -> None:
+        """Colour the nodes by what is chosen, in the theme's colours."""
+        number = self.colour.currentIndex() - 1
+        if not 0 <= number < len(self._colourings):
+            self.graph.show_heat({})
+            self.legend.show_scale(0.0, signed=False)
+            return
+        chosen = self._colourings[number]
+        colours, largest_ns = node_colours(
+            chosen.heat(), signed=chosen.signed, dark=theme.is_dark()
+        )
+        self.graph.show_heat(colours)
+        self.legend.show_scale(largest_ns, signed=chosen.signed)
+
+    def _offer_colours(self) -> None:
+        """What the session has; the choice stays where it can, else a first one is made."""
+        self._colourings = colourings(self._model.session)
+        texts = [one.text for one in self._colourings]
+        before = self.colour.currentText()
+        self.colour.blockSignals(True)
+        self.colour.clear()
+        self.colour.addItems([OWN_COLOURS, *texts])
+        wanted = self.colour.findText(before)
+        self.colour.setCurrentIndex(max(0, wanted))
+        self.colour.blockSignals(False)
+        self.colour.setVisible(bool(texts))
+        self.recolour()
+
+    def _on_events_applied(self, events: list[Event]) -> None:
+        if any(isinstance(event, OpTimings) for event in events):
+            self._offer_colours()
 
     def _show_tools(self) -> None:
         self.form.setVisible(self.form.count() > 1)

@@ -41,6 +41,7 @@ COLUMNS = (
     "Module",
 )
 NUMBERS = (3, 4, 5)
+HINT = "Times are of traced rounds: read them as shares."
 Index = QModelIndex | QPersistentModelIndex
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
@@ -162,7 +163,7 @@ class OperatorsView(QWidget):
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Filter by name, op type, module or graph node")
         self.search.setClearButtonEnabled(True)
-        self._hint = QLabel("Times are of traced rounds: read them as shares.", self)
+        self._hint = QLabel(HINT, self)
         self._hint.setProperty("role", "caption")
         self.view = self._table_view()
         bar = QHBoxLayout()
@@ -244,6 +245,7 @@ class OperatorsView(QWidget):
         bar = self.view.verticalScrollBar()
         place = bar.value()
         self.table.reload()
+        self._show_trace_figures()
         again = QItemSelection()
         for number, row in enumerate(self.table.rows):
             if (row.label, row.name, row.op_type) in chosen:
@@ -256,7 +258,23 @@ class OperatorsView(QWidget):
         indexes = self.view.selectionModel().selectedRows()
         return [self.table.rows[self.filter.mapToSource(index).row()] for index in indexes]
 
+    def _show_trace_figures(self) -> None:
+        """How far the times can be read, of the lanes that are shown."""
+        session = self._model.session
+        chosen = self.lane_box.currentData()
+        texts = []
+        for label in session.labels():
+            figures = session.trace_figures(label)
+            if figures is not None and chosen in ("", label):
+                texts.append(
+                    f"{session.name(label)}: {figures.coverage * 100:.0f} % of the traced latency, "
+                    f"tracing {figures.tracing_cost:.2f}×"
+                )
+        self._hint.setText(texts[0] if len(texts) == 1 else HINT)
+        self._hint.setToolTip("\n".join((HINT, *texts)))
+
     def _on_narrowed(self) -> None:
+        self._show_trace_figures()
         self.filter.narrow(self.lane_box.currentData() or "", self.search.text())
 
     def _on_selection_changed(self) -> None:

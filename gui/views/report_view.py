@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 from gui import theme
 from gui.session_model import SessionModel
 from profiler.method import method_note
+from profiler.report.why import render_why
 from profiler.session import Session
 
 MIB = 2**20
@@ -56,6 +57,8 @@ def report_html(session: Session) -> str:
         "<h3>Latency</h3>",
         _latency(session),
         _comparisons(session),
+        "<h3>Why</h3>",
+        render_why(session),
         "<h3>Memory and start</h3>",
         _start(session),
         "<h3>Method</h3>",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
 
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
+from profiler.module_graph import describe_onnx
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
-from profiler.types import Load, OpTiming, Traced
+from profiler.types import Load, ModelGraph, OpTiming, Traced
 
 GRAPH_LEVELS = {
     "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -94,12 +97,19 @@ class OrtEngine:
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(self._command.work_dir) / "profile")
         session = self._make_session(self._optimized_path, options)
-        for _ in range(warmup + iterations):
+        for _ in range(warmup):
             session.run(None, self._feeds)
+        latencies = []
+        for _ in range(iterations):
+            started = time.perf_counter_ns()
+            session.run(None, self._feeds)
+            latencies.append(time.perf_counter_ns() - started)
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
-        return read_profile(events, warmup, self._source_map())
+        sources, graph = self._source_map()
+        traced = read_profile(events, warmup, sources)
+        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
@@ -164,12 +174,14 @@ class OrtEngine:
         except Exception as error:
             raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
 
-    def _source_map(self) -> dict[str, tuple[str, ...]]:
-        if self._sources is None:
-            original = load_graph_only(self._model_path)
-            optimized = load_graph_only(self._optimized_path)
-            self._sources = SourceMap(original, optimized).by_node_name()
-        return self._sources
+    def _source_map(self) -> tuple[dict[str, tuple[str, ...]], ModelGraph | None]:
+        """Original nodes by profile name; at the first call, the model's graph too."""
+        if self._sources is not None:
+            return self._sources, None
+        original = load_graph_only(self._model_path)
+        source_map = SourceMap(original, load_graph_only(self._optimized_path))
+        self._sources = source_map.by_node_name()
+        return self._sources, describe_onnx(original, source_map.beside())
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:

@@ -1,14 +1,20 @@
-"""Profile a PyTorch module and read operators from the raw Kineto results."""
+"""Profile a PyTorch module and read operators from the raw Kineto results.
+
+Marks cost more than small operators do. So one call under marks teaches which operator comes from
+which node or module; the calls that are measured run as they are, and the n-th operator of each is
+the n-th of the marked call. Where the operators of a call differ from the marked one's, as with
+control flow that depends on data, the marked way measures too.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import torch
 from torch.autograd.profiler import record_function
 
@@ -52,7 +58,8 @@ def marked(module: torch.nn.Module, marks: Marks) -> Iterator[Callable[..., Any]
     if isinstance(module, torch.fx.GraphModule):
         yield MarkingInterpreter(module, marks).run
         return
-    if isinstance(module, torch.jit.ScriptModule):
+    if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+        # Hooks are not called in TorchScript, and would make torch.compile compile again.
         yield module
         return
     handles = [
@@ -75,23 +82,64 @@ def trace_module(
     iterations: int,
     warmup: int,
 ) -> Traced:
-    """Profile `iterations` calls after `warmup` calls with the marks in place."""
+    """Profile `iterations` calls after `warmup` calls."""
     marks = Marks()
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    latencies = []
     with marked(module, marks) as call:
-        for _ in range(warmup):
-            call(*tensors)
-        with torch.profiler.profile(activities=activities) as profile:
-            for _ in range(iterations):
-                started = time.perf_counter_ns()
-                with record_function(ITERATION):
-                    call(*tensors)
-                latencies.append(time.perf_counter_ns() - started)
-    events = profile.profiler.kineto_results.events()
+        # The second call of an interpreter finds its caches filled.
+        call(*tensors)
+        events = _profiled(call, tensors, 1, shapes=True)
+        lesson = list(read_events(events, marks, device))
+    for _ in range(warmup):
+        module(*tensors)
+    events = _profiled(module, tensors, iterations, shapes=False)
+    ops = named_after(lesson, list(read_events(events, marks, device)))
+    if ops is None:
+        with marked(module, marks) as call:
+            events = _profiled(call, tensors, iterations, shapes=True)
+        ops = list(read_events(events, marks, device))
+    latencies = sorted((e.start_ns(), e.duration_ns()) for e in events if e.name() == ITERATION)
     return Traced(
-        started_ns=0, latencies_ns=tuple(latencies), ops=tuple(read_events(events, marks, device))
+        started_ns=0,
+        latencies_ns=tuple(duration for _, duration in latencies),
+        ops=tuple(ops),
     )
+
+
+def named_after(lesson: Sequence[OpTiming], ops: Sequence[OpTiming]) -> list[OpTiming] | None:
+    """Operators of unmarked iterations with names, nodes and modules of the marked one.
+
+    None when an iteration has other operators than the lesson.
+    """
+    iterations: dict[int, list[OpTiming]] = defaultdict(list)
+    for op in ops:
+        iterations[op.iteration].append(op)
+    expected = [op.op_type for op in lesson]
+    if any([op.op_type for op in found] != expected for found in iterations.values()):
+        return None
+    return [
+        msgspec.structs.replace(
+            op,
+            name=known.name,
+            source_nodes=known.source_nodes,
+            scope=known.scope,
+            shapes=known.shapes,
+        )
+        for found in iterations.values()
+        for op, known in zip(found, lesson, strict=True)
+    ]
+
+
+def _profiled(
+    call: Callable[..., Any], tensors: Sequence[torch.Tensor], iterations: int, *, shapes: bool
+) -> Sequence[Any]:
+    """Kineto's events of some calls."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, record_shapes=shapes) as profile:
+        for _ in range(iterations):
+            with record_function(ITERATION):
+                call(*tensors)
+    events: Sequence[Any] = profile.profiler.kineto_results.events()
+    return events
 
 
 def read_events(events: Sequence[Any], marks: Marks, device: str) -> Iterator[OpTiming]:
@@ -127,7 +175,17 @@ def read_events(events: Sequence[Any], marks: Marks, device: str) -> Iterator[Op
                 scope=scope,
                 iteration=iteration,
                 thread=int(event.start_thread_id()),
+                shapes=_shapes(event),
             )
+
+
+def _shapes(event: Any) -> str:
+    """As ONNX Runtime's profile tells them: "float[1, 8], int64[4]"; empty if not recorded."""
+    return ", ".join(
+        f"{dtype}{list(shape)}"
+        for dtype, shape in zip(event.dtypes(), event.shapes(), strict=False)
+        if dtype not in ("", "Scalar", "ScalarList")
+    )
 
 
 def _numbered(name: str, seen: dict[str, int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.tables import ms, table
+from profiler.report.why import render_why
 from profiler.session import Session
 from profiler.types import RoundKind
 
@@ -33,6 +34,7 @@ def render(session: Session) -> str:
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),
         "ROUNDS": _rounds_plot(session),
+        "WHY": render_why(session),
         "OPERATORS": _operators(session),
         "OUTPUTS": _outputs(session),
         "INPUTS": _inputs(session),
@@ -51,31 +53,9 @@ def _colour(session: Session, label: str) -> str:
     return COLOURS[session.labels().index(label) % len(COLOURS)]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
-    """Cells hold HTML already."""
-    head = "".join(
-        f'<th class="{"number" if i >= numbers_from else ""}">{escape(h)}</th>'
-        for i, h in enumerate(header)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{"number" if i >= numbers_from else ""}">{cell}</td>'
-            for i, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def _pairs(items: object) -> str:
     pairs = list(items)  # type: ignore[call-overload]
-    return _table(("", ""), [(escape(k), escape(str(v))) for k, v in pairs], numbers_from=9)
-
-
-def _ms(value_ns: float) -> str:
-    return f"{value_ns / 1e6:.4g}"
+    return table(("", ""), [(escape(k), escape(str(v))) for k, v in pairs], numbers_from=9)
 
 
 def _latency_table(session: Session) -> str:
@@ -89,12 +69,12 @@ def _latency_table(session: Session) -> str:
         rows.append(
             (
                 f"{swatch}{escape(lane_name(session.spec(label)))}{note}",
-                *(_ms(v) for v in (stats.p50_ns, stats.p90_ns, stats.p99_ns, stats.min_ns)),
-                _ms(stats.mean_ns),
+                *(ms(v) for v in (stats.p50_ns, stats.p90_ns, stats.p99_ns, stats.min_ns)),
+                ms(stats.mean_ns),
                 f"{stats.throughput_per_s:.4g}",
-                _ms(ready.first_iteration_ns) if ready else "",
-                _ms(ready.compile_time_ns) if ready and ready.compile_time_ns else "–",
-                _ms(ready.load_time_ns) if ready else "",
+                ms(ready.first_iteration_ns) if ready else "",
+                ms(ready.compile_time_ns) if ready and ready.compile_time_ns else "–",
+                ms(ready.load_time_ns) if ready else "",
                 f"{stats.iterations} in {stats.rounds}",
             )
         )
@@ -111,7 +91,7 @@ def _latency_table(session: Session) -> str:
         "load",
         "iterations, rounds",
     )
-    return _table(header, rows) if rows else "<p>No latency was measured.</p>"
+    return table(header, rows) if rows else "<p>No latency was measured.</p>"
 
 
 def _memory(session: Session) -> str:
@@ -130,7 +110,7 @@ def _memory(session: Session) -> str:
         for label, ready in session.ready.items()
     ]
     header = ("Lane, MiB", "weights", "peak above the engine alone", "GPU memory")
-    return _table(header, rows) if rows else ""
+    return table(header, rows) if rows else ""
 
 
 def _comparisons(session: Session) -> str:
@@ -146,7 +126,7 @@ def _comparisons(session: Session) -> str:
         for c in session.comparisons()
     ]
     header = ("Comparison", "speedup", "95 % interval", "verdict", "rounds", "set aside")
-    return _table(header, rows) if rows else ""
+    return table(header, rows) if rows else ""
 
 
 def _rounds_plot(session: Session) -> str:
@@ -209,9 +189,9 @@ def _operators(session: Session) -> str:
             )
             for row in rows[:TOP_OPERATORS]
         ]
-        table = _table(("Operator", "op type", "share", "µs, traced"), bars, numbers_from=3)
+        found = table(("Operator", "op type", "share", "µs, traced"), bars, numbers_from=3)
         more = f"<p class='note'>{len(rows) - len(bars)} more</p>" if len(rows) > len(bars) else ""
-        parts.append(f"<h3>{escape(session.name(label))}</h3>{table}{more}")
+        parts.append(f"<h3>{escape(session.name(label))}</h3>{found}{more}")
     return "".join(parts) or "<p>No operators were traced.</p>"
 
 
@@ -231,7 +211,7 @@ def _outputs(session: Session) -> str:
         for d in o.differences
     ]
     header = ("Output", "lane", "max abs", "max rel", "cosine", "argmax", "within tolerance", "")
-    return _table(header, rows, numbers_from=2) if rows else "<p>Outputs were not compared.</p>"
+    return table(header, rows, numbers_from=2) if rows else "<p>Outputs were not compared.</p>"
 
 
 def _inputs(session: Session) -> str:
@@ -240,7 +220,7 @@ def _inputs(session: Session) -> str:
         (escape(s.name), escape(s.dtype), escape(str(list(s.shape))), escape(s.fill.value))
         for s in specs
     ]
-    return _table(("Input", "dtype", "shape", "fill"), rows, numbers_from=9)
+    return table(("Input", "dtype", "shape", "fill"), rows, numbers_from=9)
 
 
 def _failures(session: Session) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 
 import msgspec
 
+from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
+from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
+from profiler.regions import Region
 from profiler.session import Session
 from profiler.types import Comparison, RoundKind
 
@@ -36,6 +39,7 @@ def report(session: Session) -> dict[str, Any]:
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
         "noise": _noise(session),
         "method": method_note(session),
+        "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
         "started_ns": session.started_ns,
@@ -88,6 +92,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
             for r in session.rounds.get(label, ())
             if r.kind is RoundKind.TIMED
         ],
+        "trace": msgspec.to_builtins(session.trace_figures(label)),
         "operators": [msgspec.to_builtins(row) for row in session.operators(label)],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
@@ -105,6 +110,7 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "rounds": comparison.rounds,
         "launches": comparison.launches,
         "set_aside": comparison.set_aside,
+        **_explanation(session, comparison),
         "outputs_agree": outputs.agree if outputs else None,
         "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
@@ -121,6 +127,42 @@ def _noise(session: Session) -> dict[str, Any]:
         ],
         "mostly_disturbed": session.mostly_disturbed(),
         "busiest_process": busiest(session.foreign) or None,
+    }
+
+
+def _explanation(session: Session, comparison: Comparison) -> dict[str, Any]:
+    """Regions in the order of execution, and the waterfall whose bars add up to the gap."""
+    found = session.explanation(comparison.baseline, comparison.candidate)
+    if found is None:
+        return {"gap_ns": None, "reason": "", "coverage": None, "regions": [], "waterfall": []}
+    return {
+        "gap_ns": found.gap_ns,
+        "reason": found.sentence(),
+        "coverage": dict(zip(("baseline", "candidate"), found.coverage, strict=True)),
+        "regions": [_region(found, region) for region in found.regions],
+        "waterfall": [msgspec.to_builtins(bar) for bar in found.grouped_bars()],
+    }
+
+
+def _region(found: Explanation, region: Region) -> dict[str, Any]:
+    lanes = {
+        side: {
+            "timed_ns": region.timed_ns[lane],
+            "traced_ns": region.traced_ns[lane],
+            "operators": [f"{row.name} ({row.op_type})" for row in region.operators[lane]],
+        }
+        for lane, side in enumerate(("baseline", "candidate"))
+    }
+    return {
+        "name": region.name,
+        "path": list(region.path),
+        "label": region.label,
+        "signature": region.signature,
+        "shared": region.shared,
+        "nodes": list(region.nodes),
+        **lanes,
+        "difference_ns": region.difference_ns,
+        "share_of_gap": found.share(region),
     }
 
 

@@ -65,6 +65,83 @@
         return null;
     };
 
+    // --- heat map: only what is in view is coloured, since a large graph at once takes seconds ---
+
+    let heat = new Map();
+    let coloured = new Map();
+    let waiting = false;
+    let watched = null;
+    const MARGIN = 200;
+
+    const restore = (entry) => {
+        for (const [element, fill] of entry.fills) {
+            element.style.fill = fill;
+        }
+        entry.label.remove();
+    };
+
+    const colour = (node, [fill, text, label]) => {
+        const header = node.blocks[0] && node.blocks[0]._entries ? node.blocks[0]._entries[0] : null;
+        if (!header || !header.path) {
+            return;
+        }
+        const fills = [[header.path, header.path.style.fill], [header.text, header.text.style.fill]];
+        header.path.style.fill = fill;
+        header.text.style.fill = text;
+        const element = document.createElementNS('http://www.w3.org/2000/svg', 'text');
+        element.setAttribute('class', 'dualscope-time');
+        element.setAttribute('x', node.width + 5);
+        element.setAttribute('y', 13);
+        element.textContent = label;
+        node.element.appendChild(element);
+        coloured.set(node, { fills, label: element });
+    };
+
+    const colourView = () => {
+        waiting = false;
+        const graph = allGraphs()[0];
+        const origin = document.getElementById('origin');
+        const container = document.getElementById('target');
+        if (!graph || !origin || !container || heat.size === 0) {
+            return;
+        }
+        const place = origin.getScreenCTM();
+        const bounds = container.getBoundingClientRect();
+        for (const [value, node] of graph._table) {
+            if (!value || !value.outputs || !node || !node.element || coloured.has(node)) {
+                continue;
+            }
+            const x = place.a * node.x + place.e;
+            const y = place.d * node.y + place.f;
+            const near = x > bounds.left - MARGIN && x < bounds.right + MARGIN &&
+                y > bounds.top - MARGIN && y < bounds.bottom + MARGIN;
+            const found = near ? heat.get(firstOutput(value)) : undefined;
+            if (found) {
+                colour(node, found);
+            }
+        }
+    };
+
+    const colourSoon = () => {
+        if (!waiting) {
+            waiting = true;
+            window.requestAnimationFrame(colourView);
+        }
+    };
+
+    // Scrolling moves the view, zooming changes the size of the drawing.
+    const watch = () => {
+        const container = document.getElementById('target');
+        const canvas = document.getElementById('canvas');
+        if (watched === canvas || !canvas) {
+            return;
+        }
+        watched = canvas;
+        container.addEventListener('scroll', colourSoon);
+        new ResizeObserver(colourSoon).observe(canvas);
+        new ResizeObserver(colourSoon).observe(container);
+    };
+
     // Called by the window.
     window.dualscope = {
         async open(url, name) {
@@ -78,6 +155,9 @@
             }
             const target = window.__view__.target;
             if (target && status === '') {
+                coloured = new Map();
+                watch();
+                colourSoon();
                 bridge.loaded(Array.from(target._table.keys()).filter((value) => value.outputs).length);
             } else if (!reported) {
                 bridge.failed('');
@@ -96,6 +176,13 @@
                 quiet = false;
             }
             return true;
+        },
+        // Names of first outputs -> [fill, colour of the text, label]; an empty object clears.
+        heat(colours) {
+            coloured.forEach(restore);
+            coloured = new Map();
+            heat = new Map(Object.entries(colours));
+            colourSoon();
         },
         clearSelection() {
             quiet = true;

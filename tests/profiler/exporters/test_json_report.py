@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from profiler.exporters import formats
 from profiler.session import Session
-from profiler.types import Round
+from profiler.types import GraphDescribed, OpTiming, OpTimings, Round
 from tests.sample_session import ROUNDS, sample_events, session_of
 
 
@@ -94,3 +95,101 @@ def test_it_is_ascii_and_keeps_any_name() -> None:
 def test_an_empty_session_is_a_report() -> None:
     found = report(Session())
     assert (found["lanes"], found["comparisons"], found["model"]) == ([], [], None)
+
+
+def two_lanes() -> Session:
+    """The sample's two lanes with operators: a convolution fused in one, apart in the other."""
+    base_ops = tuple(
+        OpTiming(
+            name=name,
+            op_type=kind,
+            start_ns=start,
+            duration_ns=duration,
+            source_nodes=(name,),
+        )
+        for name, kind, start, duration in (
+            ("conv_out", "aten::conv2d", 0, 3_000_000),
+            ("relu_out", "aten::relu", 3_000_000, 500_000),
+        )
+    )
+    fused = OpTiming(
+        name="fused",
+        op_type="Conv",
+        start_ns=0,
+        duration_ns=1_500_000,
+        source_nodes=("relu_out", "conv_out"),
+    )
+    events = [event for event in sample_events() if not isinstance(event, OpTimings)]
+    graph = next(event for event in events if isinstance(event, GraphDescribed))
+    events += [
+        msgspec.structs.replace(graph, label="base"),
+        OpTimings(
+            time_ns=8,
+            label="base",
+            round=0,
+            iterations=1,
+            traced_latencies_ns=(4_000_000,),
+            ops=base_ops,
+        ),
+        OpTimings(
+            time_ns=8,
+            label="fast",
+            round=0,
+            iterations=1,
+            traced_latencies_ns=(3_000_000,),
+            ops=(fused,),
+        ),
+    ]
+    return session_of(events)
+
+
+def test_comparisons_tell_why() -> None:
+    (found,) = report(two_lanes())["comparisons"]
+    assert found["coverage"] == {"baseline": 1.0, "candidate": 1.0}
+    assert found["gap_ns"] == -2_000_000
+    (region,) = found["regions"]
+    assert region["baseline"]["operators"] == ["conv_out (aten::conv2d)", "relu_out (aten::relu)"]
+    assert region["candidate"]["operators"] == ["fused (Conv)"]
+    assert region["baseline"]["timed_ns"] == 3_500_000
+    assert region["candidate"]["timed_ns"] == 1_000_000
+    assert region["difference_ns"] == -2_500_000
+    assert region["share_of_gap"] == 1.25
+    assert sum(bar["difference_ns"] for bar in found["waterfall"]) == -2_000_000
+
+
+def test_the_verdict_has_a_reason() -> None:
+    verdict = two_lanes().verdict()
+    assert "fast is 2.00× faster than base" in verdict
+    assert "]; 125 % of the gap: stem.conv" in verdict
+
+
+def test_the_reason_follows_the_session() -> None:
+    session = two_lanes()
+    first = session.explanation("base", "fast")
+    assert first is not None
+    assert session.explanation("base", "fast") is first
+    session.apply(session.traces["fast"][0])
+    again = session.explanation("base", "fast")
+    assert again is not None
+    assert again is not first
+    assert len(again.regions) == len(first.regions)
+
+
+def test_lanes_tell_how_well_they_are_traced() -> None:
+    base, fast, dead = report(two_lanes())["lanes"]
+    assert base["trace"]["coverage"] == 0.875
+    assert fast["trace"]["tracing_cost"] == 1.5
+    assert dead["trace"] is None
+
+
+def test_a_run_without_traces_has_no_regions() -> None:
+    events = [event for event in sample_events() if not isinstance(event, OpTimings)]
+    (found,) = report(session_of(events))["comparisons"]
+    assert (found["coverage"], found["regions"], found["reason"]) == (None, [], "")
+
+
+def test_the_html_report_tells_why() -> None:
+    text = formats()["html"].render(two_lanes())
+    assert "stem.conv" in text
+    assert "engine overhead / not attributed" in text
+    assert "Operator time in regions that both lanes run: 100.0% of base" in text
