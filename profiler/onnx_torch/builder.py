@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -161,6 +162,8 @@ class Builder:
         if (array := known_array(value)) is not None:
             return self._weight(array)
         assert isinstance(value, ShapeValue)
+        if value.dtype is torch.bool:
+            return self.add_call(origin, flags_tensor, (value.dims, value.scalar), {})
         make = torch.ops.aten.scalar_tensor.default
         parts = [self.add_call(origin, make, (d,), {"dtype": value.dtype}) for d in value.dims]
         return parts[0] if value.scalar else self.add_call(origin, torch.stack, (parts,), {})
@@ -264,6 +267,14 @@ class Builder:
         self.shared.inferred.learn(value_types(graph))
 
 
+def flags_tensor(flags: Sequence[bool], scalar: bool) -> torch.Tensor:
+    """What was found out about sizes, as a tensor."""
+    found = torch.tensor([bool(flag) for flag in flags])
+    return found[0] if scalar else found
+
+
 def identifier(name: str, *, numbers: bool = False) -> str:
     found = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    if keyword.iskeyword(found):
+        return f"{found}_"
     return f"_{found}" if found[0].isdigit() and not numbers else found

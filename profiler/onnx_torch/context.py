@@ -153,6 +153,16 @@ class Context:
         dims = tuple(self.scalar_call(function, x, y) for x, y in pairs)
         return ShapeValue(dims, left.scalar and right.scalar, left.dtype)
 
+    def comparison(
+        self, function: Callable[[Any, Any], Any], a: Value, b: Value
+    ) -> ShapeValue | None:
+        """As `arithmetic`, with booleans as the result: a branch on sizes is no branch on data."""
+        found = self.arithmetic(function, a, b)
+        if found is None:
+            return None
+        dims = tuple(bool(d) if isinstance(d, int) else d for d in found.dims)
+        return ShapeValue(dims, found.scalar, torch.bool)
+
     def scalar_call(self, function: Callable[[Any, Any], Any], a: Dim, b: Dim) -> Dim:
         """On two sizes: now when both are known, else in the graph."""
         if isinstance(a, int) and isinstance(b, int):

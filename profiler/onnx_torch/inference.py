@@ -17,9 +17,13 @@ Shape = tuple[int | None, ...]
 
 @dataclass
 class Inferred:
-    """What is known of the values, by name. A shape's dim that isn't known is None."""
+    """What is known of the values, by name. A shape's dim that isn't known is None.
+
+    `symbols` has the shapes with the names of dims that aren't known, "" without a name.
+    """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
+    symbols: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
     dtypes: dict[str, torch.dtype] = field(default_factory=dict)
     onnx_types: dict[str, int] = field(default_factory=dict)
 
@@ -33,6 +37,10 @@ class Inferred:
         if tensor.HasField("shape"):
             self.shapes[name] = tuple(
                 int(d.dim_value) if d.HasField("dim_value") else None for d in tensor.shape.dim
+            )
+            self.symbols[name] = tuple(
+                int(d.dim_value) if d.HasField("dim_value") else d.dim_param
+                for d in tensor.shape.dim
             )
         if tensor.elem_type in TORCH_TYPES:
             self.onnx_types[name] = tensor.elem_type

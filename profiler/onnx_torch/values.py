@@ -90,9 +90,9 @@ def as_shape(value: Value) -> ShapeValue | None:
     """Shape values, and small constants of integers."""
     if isinstance(value, ShapeValue):
         return value
-    is_integers = isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim <= 1
+    is_integers = isinstance(value, np.ndarray) and value.dtype.kind in "iub" and value.ndim <= 1
     if isinstance(value, np.ndarray) and is_integers and value.size <= MAX_SHAPE_ELEMENTS:
-        dims = tuple(int(v) for v in value.reshape(-1))
+        dims = tuple(v.item() for v in value.reshape(-1))
         return ShapeValue(dims, value.ndim == 0, torch.from_numpy(np.empty(0, value.dtype)).dtype)
     return None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+
+import numpy as np
 import onnx
 import torch
 
@@ -44,8 +47,11 @@ def cast_to(context: Context, x: Value, target: int) -> Value:
     dtype = TORCH_TYPES.get(target)
     if dtype is None or context.onnx_type_of(0) == T.STRING:
         context.refuse("a cast from or to this type")
-    if isinstance(x, ShapeValue) and target in (T.INT64, T.INT32):
+    if isinstance(x, ShapeValue) and x.dtype is not torch.bool and target in (T.INT64, T.INT32):
         return ShapeValue(x.dims, x.scalar, dtype)
+    if isinstance(x, ShapeValue) and target == T.BOOL:
+        zero = np.array(0 if x.scalar else [0], dtype=np.int64)
+        return x if x.dtype is torch.bool else context.comparison(operator.ne, x, zero)
     if target in NARROW:
         return context.call(to_narrow, x, *NARROW[target], dtype)
     if target == T.FLOAT4E2M1:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from profiler.onnx_torch.context import Context
+from profiler.onnx_torch.ops.shapes import SHAPE_OF
 from profiler.onnx_torch.registry import op
 from profiler.onnx_torch.values import ShapeValue, Value, as_shape
 
@@ -22,6 +23,10 @@ def gather(context: Context, x: Value, indices: Value) -> Value:
     if isinstance(x, ShapeValue) and known and known.known:
         dims = tuple(x.dims[int(i)] for i in known.dims if isinstance(i, int))
         return ShapeValue(dims, known.scalar, x.dtype)
+    if isinstance(x, torch.fx.Node) and SHAPE_OF in x.meta and known and known.known:
+        source = x.meta[SHAPE_OF]
+        sizes = [context.call(torch.ops.aten.sym_size.int, source, i) for i in known.dims]
+        return ShapeValue(tuple(sizes), known.scalar)
     if known is not None and known.scalar:
         return context.call(torch.select, x, axis, known.dims[0])
     is_table = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind == "f"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -27,8 +28,24 @@ BINARY: dict[str, Callable[..., Any]] = {
 }
 
 
+ON_SIZES: dict[str, Callable[..., Any]] = {
+    "Greater": operator.gt,
+    "GreaterOrEqual": operator.ge,
+    "Less": operator.lt,
+    "LessOrEqual": operator.le,
+    "And": operator.and_,
+    "Or": operator.or_,
+    "Xor": operator.xor,
+}
+
+
 def _binary(function: Callable[..., Any]) -> Callable[..., Any]:
     def build(context: Context, a: Value, b: Value) -> Value:
+        on_sizes = ON_SIZES.get(context.node.op_type)
+        if on_sizes is not None:
+            shape = context.comparison(on_sizes, a, b)
+            if shape is not None:
+                return shape
         return context.call(on_any_integers(context, function), a, b)
 
     return build
@@ -40,6 +57,11 @@ for _name, _function in BINARY.items():
 
 @op("Not")
 def not_(context: Context, x: Value) -> Value:
+    if isinstance(x, ShapeValue):
+        dims = tuple(
+            not d if isinstance(d, int) else context.call(operator.not_, d) for d in x.dims
+        )
+        return ShapeValue(dims, x.scalar, torch.bool)
     return context.call(torch.logical_not, x)
 
 
@@ -55,6 +77,9 @@ def equal(context: Context, a: Value, b: Value) -> Value:
         pairs = [_sizes_equal(x, y) for x, y in zip(left.dims, right.dims, strict=True)]
         if None not in pairs:
             return np.array(pairs[0] if left.scalar and right.scalar else pairs)
+    shape = context.comparison(operator.eq, a, b)
+    if shape is not None:
+        return shape
     return context.call(on_any_integers(context, torch.eq), a, b)
 
 

@@ -12,6 +12,8 @@ from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.registry import op
 from profiler.onnx_torch.values import DTYPES, Array, Dim, ShapeValue, Value, as_shape
 
+SHAPE_OF = "shape_of"
+
 
 @op("Constant")
 def constant(context: Context) -> Value:
@@ -48,7 +50,11 @@ def shape(context: Context, x: Value) -> Value:
     start, end = int(context.attribute("start", 0)), context.attribute("end")
     rank = context.known_rank()
     if rank is None:
-        return context.call(shape_tensor, x, start, end)
+        found = context.call(shape_tensor, x, start, end)
+        if start == 0:
+            # Gather then takes sizes from the tensor itself, not from data.
+            found.meta[SHAPE_OF] = context.tensor(x)
+        return found
     tensor = context.tensor(x)
     axes = range(rank)[start:end]
     return ShapeValue(tuple(context.size(tensor, 0, axis) for axis in axes))
@@ -61,11 +67,17 @@ def shape_tensor(x: torch.Tensor, start: int, end: int | None) -> torch.Tensor:
 
 @op("Size")
 def size(context: Context, x: Value) -> Value:
+    if isinstance(x, ShapeValue):
+        return ShapeValue((len(x.dims),), scalar=True)
     known = context.shape()
     if known is not None and None not in known:
         return ShapeValue((int(np.prod([d or 0 for d in known])),), scalar=True)
     tensor = context.tensor(x)
-    return ShapeValue((context.call(torch.ops.aten.sym_numel.default, tensor),), scalar=True)
+    return ShapeValue((context.call(count_of, tensor),), scalar=True)
+
+
+def count_of(x: torch.Tensor) -> int:
+    return x.numel()
 
 
 @op("Reshape")
