@@ -12,6 +12,7 @@ from profiler.errors import ConversionError
 from profiler.onnx_inspection import check_external_data
 from profiler.onnx_torch.builder import Builder, Shared
 from profiler.onnx_torch.expansion import all_nodes, expanded, owners
+from profiler.onnx_torch.idioms import rewrite
 from profiler.onnx_torch.inference import infer
 from profiler.onnx_torch.registry import handlers, qualified
 from profiler.onnx_torch.values import TORCH_TYPES
@@ -26,7 +27,8 @@ def import_onnx(path: Path) -> torch.fx.GraphModule:
     It returns a tuple in the order of the outputs. `meta` holds "input_names", "output_names" and
     "data_dependent": names of the ONNX nodes whose work depends on values of tensors, which keep
     `torch.compile` from one graph. Weights are parameters under their ONNX names. Each fx node's
-    `meta` holds "onnx_node", "onnx_op_type" and "onnx_output" (its ONNX node's first output).
+    `meta` holds "onnx_node", "onnx_op_type" and "onnx_output" (its ONNX node's first output); where
+    it stands for several ONNX nodes, "onnx_outputs" has the first output of each.
     Raises ConversionError that lists every operator that is missing.
     """
     model = onnx.load(str(path), load_external_data=False)
@@ -62,6 +64,7 @@ def _built(graph: onnx.GraphProto, shared: Shared, inputs: list[str]) -> torch.f
     values = builder.add_graph(graph)
     origin = graph.node[-1] if graph.node else onnx.NodeProto(output=["output"])
     builder.finish([builder.as_tensor(origin, value) for value in values])
+    rewrite(builder.root, builder.graph)
     module = torch.fx.GraphModule(builder.root, builder.graph)
     module.meta["input_names"] = inputs
     module.meta["output_names"] = [value.name for value in graph.output]

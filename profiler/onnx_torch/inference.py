@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import onnx
 import torch
@@ -74,20 +72,12 @@ def _has_unknown(graph: onnx.GraphProto, types: dict[str, onnx.TypeProto]) -> bo
 
 
 def _by_onnx_runtime(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
-    """Types that ONNX Runtime finds when it loads the graph; nothing when it can't load it."""
-    import onnxruntime
+    """Types by ONNX Runtime's symbolic inference; nothing where it does not know the graph."""
+    from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "inferred.onnx"
-        options.optimized_model_filepath = str(path)
-        try:
-            onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception:
-            # Any of its errors: the import then finds out at run time what it needs.
-            return {}
-        return value_types(onnx.load(str(path)).graph)
+    try:
+        found = SymbolicShapeInference.infer_shapes(model, verbose=0)
+    except Exception:
+        # It fails in many ways: the import then finds out at run time what it needs.
+        return {}
+    return value_types(found.graph) if found is not None else {}

@@ -32,13 +32,14 @@ def gather(context: Context, x: Value, indices: Value) -> Value:
     is_table = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind == "f"
     is_index = context.dtype_of(1) in (torch.int32, torch.int64)
     if axis == 0 and is_table and known is None and is_index:
-        return context.call(embedding, indices, x)
+        is_input = isinstance(indices, torch.fx.Node) and indices.op == "placeholder"
+        return context.call(F.embedding if is_input else embedding, indices, x)
     return context.call(take, x, indices, axis)
 
 
 def embedding(indices: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Rows of a table. ONNX would let negative indices count from the end; here they raise."""
-    return F.embedding(indices, weight)
+    """Rows of a table, by indices that were computed and may count from the end."""
+    return F.embedding(from_start(indices, weight.shape[0]), weight)
 
 
 def from_start(indices: torch.Tensor, size: int) -> torch.Tensor:

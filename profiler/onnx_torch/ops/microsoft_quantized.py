@@ -187,7 +187,9 @@ def quantized_gemm(
     )
     total = centered(left, a_zero) @ centered(right, b_zero)
     total = total if c is None else total + c.to(torch.float64)
-    y: torch.Tensor = total * (settings["alpha"] * a_scale.to(torch.float64) * b_scale.to(torch.float64))
+    y: torch.Tensor = total * (
+        settings["alpha"] * a_scale.to(torch.float64) * b_scale.to(torch.float64)
+    )
     if y_scale is None:
         return y.to(torch.float32)
     return requantized(y / y_scale.to(torch.float64), y_zero, settings["target"])
