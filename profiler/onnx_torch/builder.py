@@ -61,6 +61,7 @@ class Builder:
         self._parent = parent
         self._values: dict[str, Value] = {"": None}
         self._weights: dict[int, torch.fx.Node] = {}
+        self._device: torch.fx.Node | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
@@ -156,6 +157,15 @@ class Builder:
         node.meta["onnx_output"] = self.shared.owners.get(first, first)
         return node
 
+    def device(self, origin: onnx.NodeProto) -> torch.fx.Node | None:
+        """A node for the device of the model's first input; None in a nested graph."""
+        if self._parent is not None:
+            return None
+        first = next((node for node in self.graph.nodes if node.op == "placeholder"), None)
+        if self._device is None and first is not None:
+            self._device = self.add_call(origin, getattr, (first, "device"), {})
+        return self._device
+
     def as_tensor(self, origin: onnx.NodeProto, value: Value) -> torch.fx.Node | None:
         if value is None or isinstance(value, torch.fx.Node):
             return value
@@ -163,9 +173,11 @@ class Builder:
             return self._weight(array)
         assert isinstance(value, ShapeValue)
         if value.dtype is torch.bool:
-            return self.add_call(origin, flags_tensor, (value.dims, value.scalar), {})
+            arguments = (value.dims, value.scalar, self.device(origin))
+            return self.add_call(origin, flags_tensor, arguments, {})
         make = torch.ops.aten.scalar_tensor.default
-        parts = [self.add_call(origin, make, (d,), {"dtype": value.dtype}) for d in value.dims]
+        named = {"dtype": value.dtype, "device": self.device(origin)}
+        parts = [self.add_call(origin, make, (d,), named) for d in value.dims]
         return parts[0] if value.scalar else self.add_call(origin, torch.stack, (parts,), {})
 
     def _call_name(self, origin: onnx.NodeProto) -> str:
@@ -267,9 +279,9 @@ class Builder:
         self.shared.inferred.learn(value_types(graph))
 
 
-def flags_tensor(flags: Sequence[bool], scalar: bool) -> torch.Tensor:
+def flags_tensor(flags: Sequence[bool], scalar: bool, device: Any) -> torch.Tensor:
     """What was found out about sizes, as a tensor."""
-    found = torch.tensor([bool(flag) for flag in flags])
+    found = torch.tensor([bool(flag) for flag in flags], device=device)
     return found[0] if scalar else found
 
 

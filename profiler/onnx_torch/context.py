@@ -38,6 +38,11 @@ class Context:
         node: torch.fx.Node = self.builder.add_call(self.node, function, arguments, keywords)
         return node
 
+    def make(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> torch.fx.Node:
+        """A call that makes a tensor from numbers, on the device where the module runs."""
+        device = self.builder.device(self.node)
+        return self.call(function, *arguments, **keywords, device=device)
+
     def parts(self, found: torch.fx.Node, count: int | None = None) -> tuple[torch.fx.Node, ...]:
         """The results of a call that returns several; as many as the ONNX node has outputs."""
         wanted = len(self.node.output) if count is None else count

@@ -11,6 +11,31 @@ from profiler.onnx_torch.expansion import all_nodes, value_types
 from profiler.onnx_torch.values import TORCH_TYPES
 
 Shape = tuple[int | None, ...]
+# ONNX Runtime's inference may take the rank of the first input for what it does not know; for
+# these that is right, or it knows them.
+RANK_OF_FIRST_INPUT = frozenset(
+    (
+        "Attention",
+        "BiasGelu",
+        "DynamicQuantizeMatMul",
+        "EmbedLayerNormalization",
+        "FastGelu",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gelu",
+        "GroupQueryAttention",
+        "MatMulIntegerToFloat",
+        "MultiHeadAttention",
+        "QAttention",
+        "QLinearAdd",
+        "QLinearMul",
+        "QuickGelu",
+        "RotaryEmbedding",
+        "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization",
+    )
+)
 
 
 @dataclass
@@ -75,8 +100,12 @@ def _by_onnx_runtime(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     """Types by ONNX Runtime's symbolic inference; nothing where it does not know the graph."""
     from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
+    fused = {n.op_type for n in all_nodes(model.graph) if n.domain == "com.microsoft"}
+    guess = fused <= RANK_OF_FIRST_INPUT
     try:
-        found = SymbolicShapeInference.infer_shapes(model, verbose=0)
+        found = SymbolicShapeInference.infer_shapes(
+            model, auto_merge=guess, guess_output_rank=guess, verbose=0
+        )
     except Exception:
         # It fails in many ways: the import then finds out at run time what it needs.
         return {}

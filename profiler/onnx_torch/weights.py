@@ -29,6 +29,7 @@ def take_weights(model: onnx.ModelProto, folder: Path) -> dict[str, Array]:
     named = {value.name for value in model.graph.input}
     for graph in _graphs(model.graph):
         small = []
+        _rename(graph, {t.name for t in graph.initializer} & found.keys(), f"{len(found)}/")
         for tensor in graph.initializer:
             found[tensor.name] = array = _array(tensor, folder, files)
             if array.size <= LARGE_ELEMENTS or graph is not model.graph:
@@ -48,6 +49,21 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 yield from _graphs(attribute.g)
+
+
+def _rename(graph: onnx.GraphProto, names: set[str], prefix: str) -> None:
+    """Branches beside each other may use one name for two weights: tell them apart."""
+    if not names:
+        return
+    for tensor in graph.initializer:
+        tensor.name = prefix + tensor.name if tensor.name in names else tensor.name
+    for output in graph.output:
+        output.name = prefix + output.name if output.name in names else output.name
+    for inner in _graphs(graph):
+        for node in inner.node:
+            for position, name in enumerate(node.input):
+                if name in names:
+                    node.input[position] = prefix + name
 
 
 def _promote_constants(graph: onnx.GraphProto) -> None:

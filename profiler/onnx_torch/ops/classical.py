@@ -173,7 +173,8 @@ def looked_up(
     if x.is_floating_point():
         same = same | (torch.isnan(x).unsqueeze(-1) & torch.isnan(keys))
     index = same.to(torch.int64).argmax(-1)
-    return torch.where(same.any(-1), values[index], torch.tensor(default, dtype=values.dtype))
+    missing = torch.tensor(default, dtype=values.dtype, device=x.device)
+    return torch.where(same.any(-1), values[index], missing)
 
 
 @op("TfIdfVectorizer")
@@ -219,13 +220,13 @@ def gram_counts(
 ) -> torch.Tensor:
     """How often each sequence stands in a row, with up to `skips` elements left out between."""
     rows = x.reshape(1, -1) if x.dim() < 2 else x
-    found = torch.zeros(rows.shape[0], factors.shape[0])
+    found = torch.zeros(rows.shape[0], factors.shape[0], device=x.device)
     for gram, slot in zip(grams, slots, strict=True):
         for distance in range(1, skips + 2 if len(gram) > 1 else 2):
             count = rows.shape[1] - distance * (len(gram) - 1)
             if count <= 0:
                 break
-            same = torch.ones(rows.shape[0], count, dtype=torch.bool)
+            same = torch.ones(rows.shape[0], count, dtype=torch.bool, device=x.device)
             for i, element in enumerate(gram):
                 same = same & (rows[:, i * distance : i * distance + count] == element)
             found[:, slot] += same.sum(-1)

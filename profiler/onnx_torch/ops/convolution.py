@@ -163,8 +163,11 @@ def deformed_conv2d(
     group, offset_group = groups
     out_h, out_w = offset.shape[2:]
     offsets = offset.reshape(batch, offset_group, kernel[0], kernel[1], 2, out_h, out_w)
-    rows, columns = ((torch.arange(n) * strides[i] - pads[i]) for i, n in enumerate((out_h, out_w)))
-    taps_y, taps_x = (torch.arange(kernel[i]) * dilations[i] for i in range(2))
+    rows, columns = (
+        (torch.arange(n, device=x.device) * strides[i] - pads[i])
+        for i, n in enumerate((out_h, out_w))
+    )
+    taps_y, taps_x = (torch.arange(kernel[i], device=x.device) * dilations[i] for i in range(2))
     at_y = offsets[:, :, :, :, 0] + (taps_y[:, None, None, None] + rows[None, None, :, None])
     at_x = offsets[:, :, :, :, 1] + (taps_x[None, :, None, None] + columns[None, None, None, :])
     grid_x = (2 * at_x + 1) / width - 1
@@ -206,9 +209,10 @@ def sum_of_blocks(
     counts = [
         (padded[i] - dilations[i] * (block[i] - 1) - 1) // strides[i] + 1 for i in range(spatial)
     ]
-    index = torch.zeros([1] * (2 * spatial), dtype=torch.int64)
+    index = torch.zeros([1] * (2 * spatial), dtype=torch.int64, device=x.device)
     for i in range(spatial):
-        at = torch.arange(block[i])[:, None] * dilations[i] + torch.arange(counts[i]) * strides[i]
+        rows, columns = (torch.arange(n, device=x.device) for n in (block[i], counts[i]))
+        at = rows[:, None] * dilations[i] + columns * strides[i]
         shape = [1] * (2 * spatial)
         shape[i], shape[spatial + i] = block[i], counts[i]
         index = index * padded[i] + at.reshape(shape)
@@ -217,7 +221,7 @@ def sum_of_blocks(
     channels, total = values.shape[1], 1
     for size in padded:
         total *= size
-    y = torch.zeros(x.shape[0], channels, total, dtype=x.dtype)
+    y = x.new_zeros(x.shape[0], channels, total)
     y = y.index_add(2, flat, values).reshape(x.shape[0], channels, *padded)
     return F.pad(y, pad_flat([-p for p in pads[:spatial]], [-p for p in pads[spatial:]]))
 

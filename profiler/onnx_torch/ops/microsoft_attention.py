@@ -311,25 +311,3 @@ def _put(
     cache = torch.where(is_filled[:, None, :, None], cache, 0.0)
     index = places[:, None, :, None].expand(-1, new.shape[1], -1, new.shape[3])
     return torch.scatter(cache, 2, index, new)
-
-
-@op("RelativePositionBias", domain=MS)
-def relative_position_bias(context: Context, table: Value, queries: Value, keys: Value) -> Value:
-    counts = (context.number(queries), context.number(keys))
-    most, both = int(context.attribute("max_distance")), context.flag("is_bidirectional")
-    return context.call(bucketed_bias, table, *counts, most, both)
-
-
-def bucketed_bias(
-    table: torch.Tensor, queries: int, keys: int, most: int, both: bool
-) -> torch.Tensor:
-    """[1, heads, queries, keys]: a number for each bucket of distances (Raffel et al. 2020)."""
-    distance = torch.arange(keys)[None] - torch.arange(queries)[:, None]
-    buckets = table.shape[0] // 2 if both else table.shape[0]
-    offset = (distance > 0).to(torch.int64) * buckets if both else torch.zeros_like(distance)
-    size = distance.abs() if both else (-distance).clamp(min=0)
-    exact = buckets // 2
-    ratio = torch.log(size.clamp(min=1).float() / exact) / torch.log(torch.tensor(most / exact))
-    far = (exact + (ratio * (buckets - exact)).to(torch.int64)).clamp(max=buckets - 1)
-    index = offset + torch.where(size < exact, size, far)
-    return table[index].permute(2, 0, 1)[None]

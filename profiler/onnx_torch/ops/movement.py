@@ -72,8 +72,8 @@ def slice_all(
             continue
         # PyTorch has no negative step: choose the indices.
         size = x.shape[axis]
-        picks = range(size)[slice(first, None if last < -size else last, step)]
-        x = torch.index_select(x, axis, torch.tensor(list(picks), dtype=torch.int64))
+        picks = list(range(size)[slice(first, None if last < -size else last, step)])
+        x = torch.index_select(x, axis, torch.tensor(picks, dtype=torch.int64, device=x.device))
     return x
 
 

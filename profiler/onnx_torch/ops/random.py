@@ -19,7 +19,7 @@ def _dtype(context: Context, position: int | None = None) -> torch.dtype | None:
 @op("RandomNormal")
 def normal(context: Context) -> Value:
     shape = list(context.attribute("shape"))
-    found = context.call(torch.randn, shape, dtype=_dtype(context))
+    found = context.make(torch.randn, shape, dtype=_dtype(context))
     return _scaled(context, found)
 
 
@@ -36,7 +36,7 @@ def _scaled(context: Context, x: Value) -> Value:
 @op("RandomUniform")
 def uniform(context: Context) -> Value:
     shape = list(context.attribute("shape"))
-    return _stretched(context, context.call(torch.rand, shape, dtype=_dtype(context)))
+    return _stretched(context, context.make(torch.rand, shape, dtype=_dtype(context)))
 
 
 @op("RandomUniformLike")

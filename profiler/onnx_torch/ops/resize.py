@@ -174,7 +174,7 @@ def _along(
     x: torch.Tensor, axis: int, size: int, factor: float, span: Any, plan: dict[str, Any]
 ) -> torch.Tensor:
     old = x.shape[axis]
-    at = _sources(size, factor, old, span, plan["coordinates"])
+    at = _sources(size, factor, old, span, plan["coordinates"]).to(x.device)
     if plan["mode"] == "nearest":
         index = _nearest(at, plan["nearest"], factor).clamp(0, old - 1)
         y = torch.index_select(x, axis, index)
@@ -241,6 +241,7 @@ def _weights(
     if shrink < 1:
         taps = torch.arange(first, first + 2 * (reach - first) if reach == 1 else 3 - first)
     low = torch.ceil(at) - 1
+    taps = taps.to(at.device)
     ratio = at - low
     distance = (taps[None, :] - ratio[:, None]).abs() * shrink
     weights = _linear(distance) if reach == 1 else _cubic(distance, plan["cubic"])

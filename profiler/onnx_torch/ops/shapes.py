@@ -62,7 +62,7 @@ def shape(context: Context, x: Value) -> Value:
 
 def shape_tensor(x: torch.Tensor, start: int, end: int | None) -> torch.Tensor:
     """Sizes as a tensor, where the rank is not known at import."""
-    return torch.tensor(list(x.shape[start:end]), dtype=torch.int64)
+    return torch.tensor(list(x.shape[start:end]), dtype=torch.int64, device=x.device)
 
 
 @op("Size")
@@ -204,7 +204,7 @@ def constant_of_shape(context: Context, target: Value) -> Value:
         if isinstance(target, np.ndarray) and count <= 65_536:
             return np.full(dims, fill)
     dtype = DTYPES[onnx.helper.np_dtype_to_tensor_dtype(np.asarray(fill).dtype)]
-    return context.call(torch.full, dims, fill.item(), dtype=dtype)
+    return context.make(torch.full, dims, fill.item(), dtype=dtype)
 
 
 @op("Range")
@@ -214,16 +214,22 @@ def range_(context: Context, start: Value, limit: Value, step: Value) -> Value:
     if all(bound is not None for bound in bounds):
         dims = [bound.dims[0] for bound in bounds if bound]
         dtype = dtype or next(b.dtype for b in bounds if b)
-        return context.call(torch.arange, *dims, dtype=dtype)
+        return context.make(torch.arange, *dims, dtype=dtype)
     numbers = [context.number(value) for value in (start, limit, step)]
-    return context.call(counted_range, *numbers, dtype)
+    return context.make(counted_range, *numbers, dtype)
 
 
-def counted_range(start: Any, limit: Any, step: Any, dtype: torch.dtype | None) -> torch.Tensor:
+def counted_range(
+    start: Any,
+    limit: Any,
+    step: Any,
+    dtype: torch.dtype | None,
+    device: torch.device | None = None,
+) -> torch.Tensor:
     """ONNX's definition: a count of steps, each of them computed by itself."""
     if dtype is None or not dtype.is_floating_point:
-        return torch.arange(start, limit, step, dtype=dtype)
-    return torch.arange(start, limit, step, dtype=torch.float64).to(dtype)
+        return torch.arange(start, limit, step, dtype=dtype, device=device)
+    return torch.arange(start, limit, step, dtype=torch.float64, device=device).to(dtype)
 
 
 @op("Tile")

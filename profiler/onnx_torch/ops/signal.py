@@ -74,11 +74,17 @@ def mel_weights(
 ) -> Value:
     dtype = DTYPES[int(context.attribute("output_datatype", 1))]
     numbers = [context.number(value) for value in (bins, length, rate, low, high)]
-    return context.call(triangles, *numbers, dtype)
+    return context.make(triangles, *numbers, dtype)
 
 
 def triangles(
-    bins: int, length: int, rate: int, low: float, high: float, dtype: torch.dtype
+    bins: int,
+    length: int,
+    rate: int,
+    low: float,
+    high: float,
+    dtype: torch.dtype,
+    device: torch.device | None = None,
 ) -> torch.Tensor:
     """Triangular filters with corners at equal distances on the mel scale."""
     first, last = (2595 * math.log10(1 + f / 700) for f in (low, high))
@@ -96,13 +102,13 @@ def triangles(
             found[j, i] = (j - start) / (middle - start)
         for j in range(middle, end):
             found[j, i] = (end - j) / (end - middle)
-    return found.to(dtype)
+    return found.to(dtype).to(device)
 
 
 def _window(context: Context, length: Value, terms: list[float]) -> Value:
     dtype = DTYPES[int(context.attribute("output_datatype", 1))]
     count = context.number(length)
-    return context.call(cosine_window, count, context.flag("periodic", 1), terms, dtype)
+    return context.make(cosine_window, count, context.flag("periodic", 1), terms, dtype)
 
 
 @op("HannWindow")
@@ -121,10 +127,14 @@ def blackman(context: Context, length: Value) -> Value:
 
 
 def cosine_window(
-    count: Any, periodic: bool, terms: list[float], dtype: torch.dtype
+    count: Any,
+    periodic: bool,
+    terms: list[float],
+    dtype: torch.dtype,
+    device: torch.device | None = None,
 ) -> torch.Tensor:
     """A sum of cosines over one period."""
     period = count if periodic else count - 1
     at = torch.arange(count, dtype=torch.float64) * (2 * math.pi / period)
     total = sum(term * torch.cos(at * i) for i, term in enumerate(terms))
-    return torch.as_tensor(total).to(dtype)
+    return torch.as_tensor(total).to(dtype).to(device)

@@ -277,6 +277,43 @@ def test_weights_beside_the_model(tmp_path: Path) -> None:
         import_onnx(path)
 
 
+def test_weights_that_are_constant_nodes_are_parameters(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    tensor = onnx.numpy_helper.from_array(weight, "value")
+    nodes = [
+        helper.make_node("Constant", [], ["fc.weight"], value=tensor),
+        helper.make_node("MatMul", ["x", "fc.weight"], ["y"]),
+    ]
+    content = models.model_bytes(nodes, {"x": [1, 64]}, {"y": [1, 64]})
+    module = import_onnx(models.write(content, tmp_path))
+    np.testing.assert_array_equal(dict(module.named_parameters())["fc.weight"].numpy(), weight)
+
+
+def test_branches_may_use_one_name_for_two_weights(tmp_path: Path) -> None:
+    def side(name: str, value: float) -> onnx.GraphProto:
+        weight = onnx.numpy_helper.from_array(np.full(2, value, dtype=np.float32), "w")
+        node = helper.make_node("Add", ["x", "w"], [name])
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, [2])
+        return helper.make_graph([node], name, [], [output], [weight])
+
+    branch = helper.make_node(
+        "If", ["c"], ["y"], then_branch=side("t", 1.0), else_branch=side("e", 2.0)
+    )
+    nodes = [helper.make_node("Cast", ["flag"], ["c"], to=TensorProto.BOOL), branch]
+    content = models.model_bytes(nodes, {"x": [2], "flag": []}, {"y": [2]})
+    module = import_onnx(models.write(content, tmp_path))
+    for flag, expected in ((1.0, [1.0, 1.0]), (0.0, [2.0, 2.0])):
+        assert module(torch.zeros(2), torch.tensor(flag))[0].tolist() == expected
+
+
+def test_names_that_are_python_keywords(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Exp", ["lambda"], ["return"])]
+    content = models.model_bytes(nodes, {"lambda": [2]}, {"return": [2]})
+    module = import_onnx(models.write(content, tmp_path))
+    assert module.meta["input_names"] == ["lambda"]
+    assert module(torch.zeros(2))[0].tolist() == [1.0, 1.0]
+
+
 def test_an_output_that_is_an_input_or_a_weight(tmp_path: Path) -> None:
     weight = onnx.numpy_helper.from_array(np.array([1.0, 2.0], dtype=np.float32), "w")
     content = models.model_bytes(
