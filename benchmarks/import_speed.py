@@ -28,6 +28,7 @@ import onnx
 import torch
 import transformers as hf
 from onnx import TensorProto, helper
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmarks.onnx_models import Model, Wrapped, export
 from profiler.onnx_torch import import_onnx
@@ -47,9 +48,14 @@ def _tokens(model: Any, outputs: list[str], fixed: Any = None) -> Model:
 
 
 def resnet() -> Model:
-    module = Wrapped(
-        hf.ResNetForImageClassification(hf.ResNetConfig()), ["pixel_values"], ["logits"]
-    )
+    """With batch normalization folded into the convolutions, as the exporter does it."""
+    model: Any = hf.ResNetForImageClassification(hf.ResNetConfig())
+    model.eval()
+    for layer in list(model.modules()):
+        if hasattr(layer, "convolution") and hasattr(layer, "normalization"):
+            fused = fuse_conv_bn_eval(layer.convolution, layer.normalization)
+            layer.convolution, layer.normalization = fused, torch.nn.Identity()
+    module = Wrapped(model, ["pixel_values"], ["logits"])
     return Model(module, {"pixel_values": torch.randn(1, 3, 224, 224)})
 
 

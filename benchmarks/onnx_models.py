@@ -279,7 +279,7 @@ def build(name: str) -> Model:
     return MODELS[name]()
 
 
-def export(model: Model, path: Path, *, newer: bool, opset: int | None = None) -> Path:
+def export(model: Model, path: Path, *, newer: bool) -> Path:
     """Write the ONNX file, with the model's dynamic axes."""
     named: dict[str, Any] = {"input_names": list(model.inputs)}
     if newer:
@@ -291,9 +291,7 @@ def export(model: Model, path: Path, *, newer: bool, opset: int | None = None) -
         named |= {"dynamic_axes": model.dynamic, "dynamo": False}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model.module, tuple(model.inputs.values()), str(path), opset_version=opset, **named
-        )
+        torch.onnx.export(model.module, tuple(model.inputs.values()), str(path), **named)
     return path
 
 
