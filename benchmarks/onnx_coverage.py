@@ -48,8 +48,8 @@ def main() -> int:
 
 def importers() -> Iterator[tuple[str, Importer]]:
     yield "Dualscope", import_onnx
+    _stand_in_torchvision()
     if importlib.util.find_spec("onnx2torch"):
-        _stand_in_torchvision()
         convert = importlib.import_module("onnx2torch").convert
         yield "onnx2torch", lambda path: _module(convert(str(path)))
     if importlib.util.find_spec("onnx2pytorch"):
@@ -63,14 +63,22 @@ def _module(module: Any) -> Callable[..., Any]:
 
 
 def _stand_in_torchvision() -> None:
-    """onnx2torch imports it for three operators of detectors."""
+    """Both import it, for a few operators of detectors and images."""
     if importlib.util.find_spec("torchvision"):
         return
-    package, ops = types.ModuleType("torchvision"), types.ModuleType("torchvision.ops")
-    for name in ("nms", "roi_align", "RoIAlign", "deform_conv2d", "box_convert"):
-        setattr(ops, name, None)
-    package.ops = ops  # type: ignore[attr-defined]
-    sys.modules |= {"torchvision": package, "torchvision.ops": ops}
+    package = types.ModuleType("torchvision")
+    package.__path__ = []
+    names = {
+        "ops": ("nms", "roi_align", "box_convert", "deform_conv2d", "roi_pool"),
+        "io": ("ImageReadMode", "decode_image"),
+    }
+    for name, functions in names.items():
+        inner = types.ModuleType(f"torchvision.{name}")
+        for function in functions:
+            setattr(inner, function, None)
+        setattr(package, name, inner)
+        sys.modules[f"torchvision.{name}"] = inner
+    sys.modules["torchvision"] = package
 
 
 def operators() -> None:
