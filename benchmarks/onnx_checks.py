@@ -88,18 +88,23 @@ def _optimized(path: Path, target: Path, feeds: Feeds) -> None:
 
 def _dynamic(path: Path, target: Path, feeds: Feeds) -> None:
     del feeds
-    quantization.quantize_dynamic(_without_types(path), target)
+    quantization.quantize_dynamic(_without_types(path, target), target)
 
 
 def _static(path: Path, target: Path, feeds: Feeds) -> None:
-    quantization.quantize_static(_without_types(path), target, _Samples(feeds))
+    quantization.quantize_static(_without_types(path, target), target, _Samples(feeds))
 
 
-def _without_types(path: Path) -> onnx.ModelProto:
-    """The quantizer's inference stumbles over some types that the newer exporter writes."""
+def _without_types(path: Path, target: Path) -> Path:
+    """The quantizer's inference stumbles over some types that the newer exporter writes.
+
+    A file: from a model in memory the quantizer leaves weights behind in the current folder.
+    """
     model = onnx.load(str(path))
     del model.graph.value_info[:]
-    return model
+    plain = target.with_suffix(".plain.onnx")
+    onnx.save(model, str(plain))
+    return plain
 
 
 def check(path: Path, feeds: Feeds, *, compiles: bool = True) -> Check:
