@@ -195,8 +195,8 @@ def _numbered(name: str, seen: dict[str, int]) -> str:
 
 
 def _sources(node: torch.fx.Node) -> tuple[str, ...]:
-    output = node.meta.get("onnx_output")
-    return (str(output),) if output else ()
+    outputs = node.meta.get("onnx_outputs") or (node.meta.get("onnx_output"),)
+    return tuple(str(output) for output in outputs if output)
 
 
 def _scope(node: torch.fx.Node) -> str:

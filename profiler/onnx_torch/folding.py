@@ -9,11 +9,25 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from profiler.onnx_torch.context import ShapeValue, Value
+from profiler.onnx_torch.values import Value, known_array
 
 # Shape arithmetic, masks and tables; weights are larger, and copies of them would cost memory.
 MAX_ELEMENTS = 65_536
-NEVER = ("Constant", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike")
+NEVER = (
+    "Constant",
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Bernoulli",
+    "Multinomial",
+    "Dropout",
+    "If",
+    "Loop",
+    "Scan",
+    "ImageDecoder",
+    "Identity",
+)
 
 
 def folded(
@@ -35,16 +49,13 @@ def folded(
         return None
     if any(not isinstance(r, np.ndarray) or r.size > MAX_ELEMENTS for r in results):
         return None
-    return tuple(results)
+    return _placed(node, results)
 
 
-def known_array(value: Value) -> np.ndarray[Any, Any] | None:
-    """The value as an array when nothing of it is computed at run time."""
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, ShapeValue) and all(isinstance(d, int) for d in value.dims):
-        return np.array(value.dims[0] if value.scalar else value.dims, dtype=np.int64)
-    return None
+def _placed(node: onnx.NodeProto, results: list[Any]) -> tuple[Value, ...]:
+    """One value for each output; outputs that are left out get None."""
+    found = iter(results)
+    return tuple(next(found) if name else None for name in node.output)
 
 
 def _evaluate(
@@ -59,4 +70,5 @@ def _evaluate(
     outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
     graph = onnx.helper.make_graph([node], "folding", inputs, outputs)
     model = onnx.helper.make_model(graph, opset_imports=list(opsets))
-    return [np.asarray(r) for r in ReferenceEvaluator(model).run(None, feeds)]
+    results = ReferenceEvaluator(model).run(None, feeds)
+    return [r if isinstance(r, list) else np.asarray(r) for r in results]

@@ -55,21 +55,19 @@ def test_the_proposed_inputs_run(info: ModelInfo) -> None:
     assert np.isfinite(state).all()
 
 
-def test_onnx_runtime_measures_it_and_pytorch_says_what_it_lacks(info: ModelInfo) -> None:
+def test_both_engines_measure_it(info: ModelInfo) -> None:
     """The size that the model was trained for: 512 samples after 64 of context."""
     inputs = apply_overrides(info.inputs, ["input=[1,576]"])
     session = measured(msgspec.structs.replace(info, inputs=inputs), ORT, EAGER)
     assert session.finished is not None
-    assert set(session.failures) == {"eager"}
-    failure = session.failures["eager"]
-    assert "If" in failure.message
-    assert failure.hint
-    timed = [r for r in session.rounds["ort"] if r.kind is RoundKind.TIMED]
-    assert sum(len(r.latencies_ns) for r in timed) > 10
-    statistics = session.latency_stats("ort")
-    assert statistics is not None
-    assert 0 < statistics.min_ns <= statistics.p50_ns <= statistics.p99_ns
-    assert session.operators("ort")
+    assert session.failures == {}
+    for label in ("ort", "eager"):
+        timed = [r for r in session.rounds[label] if r.kind is RoundKind.TIMED]
+        assert sum(len(r.latencies_ns) for r in timed) > 10
+        statistics = session.latency_stats(label)
+        assert statistics is not None
+        assert 0 < statistics.min_ns <= statistics.p50_ns <= statistics.p99_ns
+        assert session.operators(label)
 
 
 def test_torchscript_with_an_argument_that_is_no_tensor_says_so() -> None:

@@ -1,4 +1,4 @@
-"""Arithmetic, comparison, logic and activations, element by element."""
+"""Arithmetic and functions of one number, element by element."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 
-from profiler.onnx_torch.context import (
-    DTYPES,
-    Context,
-    Dim,
-    ShapeValue,
-    Value,
-    as_shape,
-    floor_divide,
-)
+from profiler.onnx_torch.context import Context
+from profiler.onnx_torch.ops.unsigned import on_any_integers
 from profiler.onnx_torch.registry import op
+from profiler.onnx_torch.values import Value
 
 UNARY: dict[str, Callable[..., Any]] = {
     "Abs": torch.abs,
@@ -29,44 +21,26 @@ UNARY: dict[str, Callable[..., Any]] = {
     "Asinh": torch.asinh,
     "Atan": torch.atan,
     "Atanh": torch.atanh,
-    "BitwiseNot": torch.bitwise_not,
     "Ceil": torch.ceil,
     "Cos": torch.cos,
     "Cosh": torch.cosh,
+    "Det": torch.linalg.det,
     "Erf": torch.erf,
     "Exp": torch.exp,
     "Floor": torch.floor,
     "IsNaN": torch.isnan,
     "Log": torch.log,
-    "Mish": F.mish,
     "Neg": torch.neg,
-    "Not": torch.logical_not,
     "Reciprocal": torch.reciprocal,
-    "Relu": F.relu,
     "Round": torch.round,
-    "Sigmoid": torch.sigmoid,
     "Sign": torch.sign,
     "Sin": torch.sin,
     "Sinh": torch.sinh,
-    "Softplus": F.softplus,
-    "Softsign": F.softsign,
     "Sqrt": torch.sqrt,
     "Tan": torch.tan,
-    "Tanh": torch.tanh,
 }
-COMPARISON: dict[str, Callable[..., Any]] = {
-    "Greater": torch.gt,
-    "GreaterOrEqual": torch.ge,
-    "Less": torch.lt,
-    "LessOrEqual": torch.le,
-    "And": torch.logical_and,
-    "Or": torch.logical_or,
-    "Xor": torch.logical_xor,
-    "BitwiseAnd": torch.bitwise_and,
-    "BitwiseOr": torch.bitwise_or,
-    "BitwiseXor": torch.bitwise_xor,
-}
-ON_SHAPES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+# In the graph on tensors, and on sizes.
+ARITHMETIC: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "Add": (torch.add, operator.add),
     "Sub": (torch.sub, operator.sub),
     "Mul": (torch.mul, operator.mul),
@@ -80,135 +54,94 @@ def _unary(function: Callable[..., Any]) -> Callable[..., Any]:
     return build
 
 
-def _binary(function: Callable[..., Any]) -> Callable[..., Any]:
-    def build(context: Context, a: Value, b: Value) -> Value:
-        return context.call(function, a, b)
-
-    return build
-
-
-def _on_shapes(on_tensors: Callable[..., Any], on_ints: Callable[..., Any]) -> Callable[..., Any]:
+def _arithmetic(on_tensors: Callable[..., Any], on_ints: Callable[..., Any]) -> Callable[..., Any]:
     def build(context: Context, a: Value, b: Value) -> Value:
         shape = context.arithmetic(on_ints, a, b)
-        return shape if shape is not None else context.call(on_tensors, a, b)
+        if shape is not None:
+            return shape
+        return context.call(on_any_integers(context, on_tensors), a, b)
 
     return build
 
 
 for _name, _function in UNARY.items():
     op(_name)(_unary(_function))
-for _name, _function in COMPARISON.items():
-    op(_name)(_binary(_function))
-for _name, (_on_tensors, _on_ints) in ON_SHAPES.items():
-    op(_name)(_on_shapes(_on_tensors, _on_ints))
-
-
-def _is_integer(context: Context) -> bool:
-    dtype = context.dtype_of(0) or context.dtype_of(1)
-    if dtype is None:
-        context.refuse("a division of unknown type")
-    return not dtype.is_floating_point
+for _name, (_on_tensors, _on_ints) in ARITHMETIC.items():
+    op(_name)(_arithmetic(_on_tensors, _on_ints))
 
 
 @op("Div")
 def div(context: Context, a: Value, b: Value) -> Value:
-    shape = context.arithmetic(floor_divide, a, b)
+    # ONNX divides integers towards zero; sizes are not negative, so floor is the same.
+    shape = context.arithmetic(operator.floordiv, a, b)
     if shape is not None:
         return shape
-    if _is_integer(context):
-        return context.call(torch.div, a, b, rounding_mode="trunc")
-    return context.call(torch.div, a, b)
+    dtype = context.dtype_of(0) or context.dtype_of(1)
+    if dtype is not None and dtype.is_floating_point:
+        return context.call(torch.div, a, b)
+    return context.call(on_any_integers(context, divide), a, b)
+
+
+def divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Integers are divided towards zero."""
+    if a.is_floating_point():
+        return torch.div(a, b)
+    return torch.div(a, b, rounding_mode="trunc")
 
 
 @op("Pow")
 def power(context: Context, a: Value, b: Value) -> Value:
-    dtype = context.dtype_of(0)
-    result = context.call(torch.pow, a, b)
-    if dtype is None or dtype == context.dtype_of(1):
-        return result
-    # ONNX keeps the base's type; PyTorch promotes.
-    return context.call(torch.ops.aten.to.dtype, result, dtype)
+    if context.dtype_of(0) is not None and context.dtype_of(0) == context.dtype_of(1):
+        return context.call(torch.pow, a, b)
+    return context.call(power_in_type, a, b)
+
+
+def power_in_type(base: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+    """ONNX keeps the base's type; PyTorch promotes."""
+    return torch.pow(base, exponent).to(base.dtype)
 
 
 @op("Mod")
 def mod(context: Context, a: Value, b: Value) -> Value:
-    return context.call(torch.fmod if context.attribute("fmod", 0) else torch.remainder, a, b)
-
-
-@op("Cast")
-def cast(context: Context, x: Value) -> Value:
-    dtype = DTYPES.get(int(context.attribute("to")))
-    if dtype is None:
-        context.refuse("a cast to this type")
-    if isinstance(x, ShapeValue) and dtype in (torch.int64, torch.int32):
-        return x
-    return context.call(torch.ops.aten.to.dtype, x, dtype)
-
-
-@op("CastLike")
-def cast_like(context: Context, x: Value, like: Value) -> Value:
-    return context.call(to_type_of, x, like)
-
-
-def to_type_of(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`x` in the type of `like`."""
-    return x.to(like.dtype)
-
-
-@op("Equal")
-def equal(context: Context, a: Value, b: Value) -> Value:
-    left, right = as_shape(a), as_shape(b)
-    if left and right and len(left.dims) == len(right.dims):
-        pairs = [_sizes_equal(x, y) for x, y in zip(left.dims, right.dims, strict=True)]
-        if None not in pairs:
-            return np.array(pairs[0] if left.scalar else pairs)
-    return context.call(torch.eq, a, b)
-
-
-def _sizes_equal(a: Dim, b: Dim) -> bool | None:
-    """None when it depends on a size at run time; a size is never negative."""
-    if isinstance(a, int) and isinstance(b, int):
-        return a == b
-    if a is b:
-        return True
-    return False if any(isinstance(d, int) and d < 0 for d in (a, b)) else None
-
-
-@op("Where")
-def where(context: Context, condition: Value, a: Value, b: Value) -> Value:
-    left, right = as_shape(a), as_shape(b)
-    if isinstance(condition, np.ndarray) and left and right:
-        flags = [bool(flag) for flag in condition.reshape(-1)]
-        if len(flags) == len(left.dims) == len(right.dims):
-            picks = zip(flags, left.dims, right.dims, strict=True)
-            return ShapeValue(tuple(x if flag else y for flag, x, y in picks), left.scalar)
-    return context.call(torch.where, condition, a, b)
+    if not context.flag("fmod"):
+        shape = context.arithmetic(operator.mod, a, b)
+        if shape is not None:
+            return shape
+    function = torch.fmod if context.flag("fmod") else torch.remainder
+    return context.call(on_any_integers(context, function), a, b)
 
 
 @op("Max")
 def maximum(context: Context, *values: Value) -> Value:
-    return _fold(context, torch.maximum, values)
+    return _fold(context, torch.maximum, torch.sym_max, values)
 
 
 @op("Min")
 def minimum(context: Context, *values: Value) -> Value:
-    return _fold(context, torch.minimum, values)
+    return _fold(context, torch.minimum, torch.sym_min, values)
 
 
 @op("Sum")
 def sum_(context: Context, *values: Value) -> Value:
-    return _fold(context, torch.add, values)
+    return _fold(context, torch.add, operator.add, values)
 
 
 @op("Mean")
 def mean(context: Context, *values: Value) -> Value:
-    return context.call(torch.div, _fold(context, torch.add, values), len(values))
+    return context.call(torch.div, sum_(context, *values), len(values))
 
 
-def _fold(context: Context, function: Callable[..., Any], values: tuple[Value, ...]) -> Value:
+def _fold(
+    context: Context,
+    function: Callable[..., Any],
+    on_sizes: Callable[..., Any],
+    values: tuple[Value, ...],
+) -> Value:
     result = values[0]
     for value in values[1:]:
-        result = context.call(function, result, value)
+        shape = context.arithmetic(on_sizes, result, value)
+        on_tensors = on_any_integers(context, function)
+        result = shape if shape is not None else context.call(on_tensors, result, value)
     return result
 
 
@@ -216,12 +149,20 @@ def _fold(context: Context, function: Callable[..., Any], values: tuple[Value, .
 def clip(context: Context, x: Value, low: Value = None, high: Value = None) -> Value:
     low = context.attribute("min") if low is None else low
     high = context.attribute("max") if high is None else high
-    result = x
+    if low is None and high is None:
+        return x
+    limits = [_number(v) for v in (low, high)]
+    # With numbers or with tensors, never one of each.
+    if any(isinstance(v, torch.fx.Node) for v in limits):
+        return context.call(clamp, x, *(v for v in (low, high)))
+    return context.call(torch.clamp, x, *limits)
+
+
+def clamp(x: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
+    """The upper limit wins over the lower."""
     if low is not None:
-        result = context.call(torch.clamp, result, min=_number(low))
-    if high is not None:
-        result = context.call(torch.clamp, result, max=_number(high))
-    return result
+        x = torch.maximum(x, torch.as_tensor(low, dtype=x.dtype))
+    return x if high is None else torch.minimum(x, torch.as_tensor(high, dtype=x.dtype))
 
 
 def _number(value: Any) -> Any:
@@ -229,47 +170,14 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and hasattr(value, "dtype") else value
 
 
-@op("Gelu")
-def gelu(context: Context, x: Value) -> Value:
-    return context.call(F.gelu, x, approximate=context.attribute("approximate", "none"))
-
-
-@op("Elu")
-def elu(context: Context, x: Value) -> Value:
-    return context.call(F.elu, x, alpha=float(context.attribute("alpha", 1.0)))
-
-
-@op("Celu")
-def celu(context: Context, x: Value) -> Value:
-    return context.call(F.celu, x, alpha=float(context.attribute("alpha", 1.0)))
-
-
-@op("LeakyRelu")
-def leaky_relu(context: Context, x: Value) -> Value:
-    return context.call(F.leaky_relu, x, float(context.attribute("alpha", 0.01)))
-
-
-@op("PRelu")
-def prelu(context: Context, x: Value, slope: Value) -> Value:
-    return context.call(broadcast_prelu, x, slope)
-
-
-def broadcast_prelu(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
-    """ONNX broadcasts the slope to the input; `F.prelu` takes one per channel."""
-    return torch.where(x < 0, x * slope, x)
-
-
-@op("HardSigmoid")
-def hard_sigmoid(context: Context, x: Value) -> Value:
-    alpha = float(context.attribute("alpha", 0.2))
-    beta = float(context.attribute("beta", 0.5))
-    scaled = context.call(torch.add, context.call(torch.mul, x, alpha), beta)
-    return context.call(torch.clamp, scaled, 0.0, 1.0)
-
-
-@op("HardSwish")
-def hard_swish(context: Context, x: Value) -> Value:
-    return context.call(F.hardswish, x)
+@op("IsInf")
+def is_infinite(context: Context, x: Value) -> Value:
+    positive, negative = context.flag("detect_positive", 1), context.flag("detect_negative", 1)
+    if positive and negative:
+        return context.call(torch.isinf, x)
+    if not (positive or negative):
+        return context.call(torch.zeros_like, x, dtype=torch.bool)
+    return context.call(torch.isposinf if positive else torch.isneginf, x)
 
 
 @op("Identity")
@@ -278,10 +186,6 @@ def identity(context: Context, x: Value) -> Value:
     return x
 
 
-@op("Dropout")
-def dropout(context: Context, x: Value, _: Value = None, training: Value = None) -> Value:
-    if training is not None and context.array(training, "training mode").any():
-        context.refuse("training mode")
-    if len(context.node.output) > 1 and context.node.output[1]:
-        context.refuse("a dropout mask")
-    return x
+@op("Einsum")
+def einsum(context: Context, *values: Value) -> Value:
+    return context.call(torch.einsum, context.attribute("equation"), *values)

@@ -1,171 +1,158 @@
-"""Shape arithmetic, and operators that move elements without computing on them."""
+"""Shape arithmetic, constants, and changes of shape that move no element."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import onnx
 import torch
-import torch.nn.functional as F  # noqa: N812
 
-from profiler.onnx_torch.context import Context, Dim, ShapeValue, Value, as_shape
+from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.registry import op
+from profiler.onnx_torch.values import DTYPES, Array, Dim, ShapeValue, Value, as_shape
 
-FAR = 2**31
+SHAPE_OF = "shape_of"
 
 
 @op("Constant")
 def constant(context: Context) -> Value:
-    import onnx
-
     for attribute in context.node.attribute:
         value = onnx.helper.get_attribute_value(attribute)
         match attribute.name:
             case "value":
-                return onnx.numpy_helper.to_array(value)
+                if value.data_type == onnx.TensorProto.STRING:
+                    context.refuse("text")
+                found: Array = onnx.numpy_helper.to_array(value)
+                return found
             case "value_int" | "value_ints":
                 return np.array(value, dtype=np.int64)
             case "value_float" | "value_floats":
                 return np.array(value, dtype=np.float32)
+            case "sparse_value":
+                return _dense(value)
     return context.refuse("this kind of constant")
+
+
+def _dense(sparse: onnx.SparseTensorProto) -> Array:
+    values = onnx.numpy_helper.to_array(sparse.values)
+    indices = onnx.numpy_helper.to_array(sparse.indices)
+    found = np.zeros(tuple(sparse.dims), dtype=values.dtype)
+    if indices.ndim == 1:
+        found.reshape(-1)[indices] = values
+    else:
+        found[tuple(indices.T)] = values
+    return found
 
 
 @op("Shape")
 def shape(context: Context, x: Value) -> Value:
+    start, end = int(context.attribute("start", 0)), context.attribute("end")
+    rank = context.known_rank()
+    if rank is None:
+        found = context.call(shape_tensor, x, start, end)
+        if start == 0:
+            # Gather then takes sizes from the tensor itself, not from data.
+            found.meta[SHAPE_OF] = context.tensor(x)
+        return found
     tensor = context.tensor(x)
-    rank = context.rank()
-    start = int(context.attribute("start", 0))
-    end = int(context.attribute("end", rank))
     axes = range(rank)[start:end]
     return ShapeValue(tuple(context.size(tensor, 0, axis) for axis in axes))
 
 
+def shape_tensor(x: torch.Tensor, start: int, end: int | None) -> torch.Tensor:
+    """Sizes as a tensor, where the rank is not known at import."""
+    return torch.tensor(list(x.shape[start:end]), dtype=torch.int64, device=x.device)
+
+
 @op("Size")
 def size(context: Context, x: Value) -> Value:
+    if isinstance(x, ShapeValue):
+        return ShapeValue((len(x.dims),), scalar=True)
+    known = context.shape()
+    if known is not None and None not in known:
+        return ShapeValue((int(np.prod([d or 0 for d in known])),), scalar=True)
     tensor = context.tensor(x)
-    return ShapeValue((context.call(torch.ops.aten.sym_numel.default, tensor),), scalar=True)
+    return ShapeValue((context.call(count_of, tensor),), scalar=True)
 
 
-@op("Gather")
-def gather(context: Context, x: Value, indices: Value) -> Value:
-    axis = int(context.attribute("axis", 0))
-    known = as_shape(indices)
-    if isinstance(x, ShapeValue) and known and all(isinstance(i, int) for i in known.dims):
-        dims = tuple(x.dims[int(i)] for i in known.dims if isinstance(i, int))
-        return ShapeValue(dims, known.scalar)
-    if known is not None and known.scalar and isinstance(known.dims[0], int):
-        return context.call(torch.select, x, axis, known.dims[0])
-    if axis == 0 and context.rank(0) == 2 and isinstance(x, np.ndarray) and known is None:
-        dtype = context.dtype_of(1)
-        if dtype in (torch.int32, torch.int64) and x.dtype.kind == "f":
-            return context.call(embedding, indices, x)
-    return context.call(take, x, indices, axis)
-
-
-def embedding(indices: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Rows of a table. ONNX would let negative indices count from the end; no exporter does."""
-    return F.embedding(indices, weight)
-
-
-def take(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
-    """ONNX's Gather: negative indices count from the end."""
-    axis = axis % x.dim()
-    wrapped = torch.where(indices < 0, indices + x.shape[axis], indices)
-    flat = torch.index_select(x, axis, wrapped.reshape(-1))
-    return flat.reshape(x.shape[:axis] + indices.shape + x.shape[axis + 1 :])
-
-
-@op("GatherElements")
-def gather_elements(context: Context, x: Value, indices: Value) -> Value:
-    return context.call(take_along, x, indices, int(context.attribute("axis", 0)))
-
-
-def take_along(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
-    """torch.gather with indices that may count from the end."""
-    wrapped = torch.where(indices < 0, indices + x.shape[axis], indices)
-    return torch.gather(x, axis, wrapped)
-
-
-@op("GatherND")
-def gather_nd(context: Context, x: Value, indices: Value) -> Value:
-    return context.call(take_nd, x, indices, int(context.attribute("batch_dims", 0)))
-
-
-def take_nd(x: torch.Tensor, indices: torch.Tensor, batch_dims: int) -> torch.Tensor:
-    """The last dimension of `indices` points into the dimensions after the batch."""
-    if batch_dims == 0:
-        return x[tuple(indices.unbind(-1))]
-    batch = x.shape[:batch_dims]
-    grid = torch.meshgrid(*(torch.arange(n, device=x.device) for n in batch), indexing="ij")
-    between = indices.dim() - 1 - batch_dims
-    spread = [g.reshape(g.shape + (1,) * between) for g in grid]
-    return x[(*spread, *indices.unbind(-1))]
-
-
-@op("Concat")
-def concat(context: Context, *values: Value) -> Value:
-    shapes = [as_shape(value) for value in values]
-    if any(isinstance(v, ShapeValue) for v in values) and all(
-        s is not None and not s.scalar for s in shapes
-    ):
-        return ShapeValue(tuple(dim for s in shapes if s is not None for dim in s.dims))
-    return context.call(torch.cat, list(values), int(context.attribute("axis")))
+def count_of(x: torch.Tensor) -> int:
+    return x.numel()
 
 
 @op("Reshape")
-def reshape(context: Context, x: Value, target: Value) -> Value:
-    dims = context.dims(target)
-    if dims is None:
-        context.refuse("a target shape that is computed from data")
-    if isinstance(x, ShapeValue) and dims in ([-1], [1]):
-        return ShapeValue(x.dims)
+def reshape(context: Context, x: Value, target: Value = None) -> Value:
+    dims = context.sizes(target)
+    if isinstance(dims, torch.fx.Node):
+        return context.call(reshape_to, x, dims, context.flag("allowzero"))
+    if isinstance(x, ShapeValue) and dims in ([-1], [len(x.dims)]):
+        return ShapeValue(x.dims, dtype=x.dtype)
     tensor = context.tensor(x)
-    if not context.attribute("allowzero", 0):
+    if not context.flag("allowzero"):
         dims = [context.size(tensor, 0, i) if d == 0 else d for i, d in enumerate(dims)]
     return context.call(torch.reshape, tensor, dims)
 
 
+def reshape_to(x: torch.Tensor, dims: list[int], allow_zero: bool) -> torch.Tensor:
+    """0 keeps the input's size, unless it is allowed as a size."""
+    if not allow_zero:
+        dims = [x.shape[i] if d == 0 else d for i, d in enumerate(dims)]
+    return torch.reshape(x, dims)
+
+
 @op("Flatten")
 def flatten(context: Context, x: Value) -> Value:
-    axis = int(context.attribute("axis", 1))
-    rank = context.rank()
-    axis = axis % rank if axis < 0 else axis
-    if axis == 0:
-        return context.call(torch.reshape, x, [1, -1])
-    if axis == 1:
-        return (
-            context.call(torch.flatten, x, 1)
-            if rank > 1
-            else context.call(torch.reshape, x, [-1, 1])
-        )
-    tensor = context.tensor(x)
-    rows: Dim = 1
-    for position in range(axis):
-        rows = context.scalar_call(lambda a, b: a * b, rows, context.size(tensor, 0, position))
-    return context.call(torch.reshape, x, [rows, -1])
+    axis, rank = int(context.attribute("axis", 1)), context.known_rank()
+    if axis == 1 and rank is not None and rank > 1:
+        return context.call(torch.flatten, x, 1)
+    return context.call(flatten_to_matrix, x, axis)
+
+
+def flatten_to_matrix(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Sizes before the axis make the rows; -1 can't be told when a size is 0."""
+    axis = axis + x.dim() if axis < 0 else axis
+    rows = columns = 1
+    for position, count in enumerate(x.shape):
+        rows, columns = (rows * count, columns) if position < axis else (rows, columns * count)
+    return x.reshape(rows, columns)
 
 
 @op("Expand")
 def expand(context: Context, x: Value, target: Value) -> Value:
-    dims = context.dims(target)
-    if dims is None:
-        context.refuse("a target shape that is computed from data")
-    return context.call(broadcast_to, x, dims)
+    return context.call(broadcast_to, x, context.sizes(target))
 
 
 def broadcast_to(x: torch.Tensor, dims: list[int]) -> torch.Tensor:
     """Broadcasting in both directions: a target of 1 keeps the input's size."""
-    shape: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
-        x.shape, tuple(dims)
-    )
-    return x.expand(shape)
+    lead = len(dims) - x.dim()
+    if lead >= 0:
+        kept = [
+            x.shape[i - lead] if i >= lead and isinstance(d, int) and d == 1 else d
+            for i, d in enumerate(dims)
+        ]
+        return x.expand(kept)
+    return x.expand([*x.shape[:-lead], *_merged(x.shape[-lead:], dims)])
+
+
+def _merged(sizes: Any, dims: list[int]) -> list[int]:
+    return [size if dim == 1 else dim for size, dim in zip(sizes, dims, strict=True)]
 
 
 @op("Transpose")
 def transpose(context: Context, x: Value) -> Value:
-    order = context.attribute("perm") or list(reversed(range(context.rank())))
-    return context.call(torch.permute, x, list(order))
+    order, rank = context.attribute("perm"), context.known_rank()
+    if order:
+        return context.call(torch.permute, x, list(order))
+    if rank is not None:
+        return context.call(torch.permute, x, list(reversed(range(rank))))
+    return context.call(reverse_axes, x)
 
 
-def _axes(context: Context, axes: Value) -> list[int] | None:
+def reverse_axes(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(*reversed(range(x.dim())))
+
+
+def axes_of(context: Context, axes: Value) -> list[int] | None:
     """An attribute before opset 13, an input since; None when left out."""
     if axes is not None:
         return context.ints(axes, "axes")
@@ -173,168 +160,99 @@ def _axes(context: Context, axes: Value) -> list[int] | None:
     return None if found is None else list(found)
 
 
+def run_time_axes(context: Context, axes: Value) -> Any:
+    """As `axes_of`, or a node that reads the axes at run time."""
+    if axes is not None and as_shape(axes) is None:
+        return context.sizes(axes)
+    return axes_of(context, axes)
+
+
 @op("Unsqueeze")
 def unsqueeze(context: Context, x: Value, axes: Value = None) -> Value:
-    found = _axes(context, axes) or []
+    found = run_time_axes(context, axes)
     if isinstance(x, ShapeValue) and x.scalar and len(found) == 1:
-        return ShapeValue(x.dims)
-    rank = context.rank() + len(found)
-    for axis in sorted(a % rank for a in found):
-        x = context.call(torch.unsqueeze, x, axis)
+        return ShapeValue(x.dims, dtype=x.dtype)
+    if isinstance(found, list) and len(found) == 1:
+        return context.call(torch.unsqueeze, x, found[0])
+    return context.call(unsqueeze_all, x, found)
+
+
+def unsqueeze_all(x: torch.Tensor, axes: list[int]) -> torch.Tensor:
+    rank = x.dim() + len(axes)
+    for axis in sorted(a % rank for a in axes):
+        x = x.unsqueeze(axis)
     return x
 
 
 @op("Squeeze")
 def squeeze(context: Context, x: Value, axes: Value = None) -> Value:
-    found = _axes(context, axes)
-    if isinstance(x, ShapeValue) and len(x.dims) == 1 and found in (None, [0]):
-        return ShapeValue(x.dims, scalar=True)
+    found = run_time_axes(context, axes)
+    if isinstance(x, ShapeValue) and len(x.dims) == 1 and found in (None, [0], [-1]):
+        return ShapeValue(x.dims, scalar=True, dtype=x.dtype)
     if found is None:
         return context.call(torch.squeeze, x)
-    return context.call(torch.squeeze, x, list(found))
-
-
-@op("Slice")
-def slice_(
-    context: Context,
-    x: Value,
-    starts: Value = None,
-    ends: Value = None,
-    axes: Value = None,
-    steps: Value = None,
-) -> Value:
-    if starts is None:
-        starts, ends = (
-            np.array(context.attribute(name), dtype=np.int64) for name in ("starts", "ends")
-        )
-    begin, end = context.dims(starts), context.dims(ends)
-    if begin is None or end is None:
-        context.refuse("bounds that are computed from data")
-    over = _axes(context, axes) or list(range(len(begin)))
-    step = context.ints(steps, "steps") if steps is not None else [1] * len(begin)
-    if isinstance(x, ShapeValue) and isinstance(begin[0], int) and isinstance(end[0], int):
-        return ShapeValue(x.dims[slice(begin[0], end[0], step[0])])
-    for axis, first, last, stride in zip(over, begin, end, step, strict=True):
-        if stride > 0:
-            limit = min(last, FAR) if isinstance(last, int) else last
-            x = context.call(torch.ops.aten.slice.Tensor, x, axis, first, limit, stride)
-        else:
-            x = _reversed_slice(context, x, axis, first, last, stride)
-    return x
-
-
-def _reversed_slice(
-    context: Context, x: Value, axis: int, first: Dim, last: Dim, stride: int
-) -> Value:
-    if not isinstance(first, int) or not isinstance(last, int):
-        context.refuse("dynamic bounds with a negative step")
-    return context.call(backward_slice, x, axis, first, last, stride)
-
-
-def backward_slice(x: torch.Tensor, axis: int, first: int, last: int, stride: int) -> torch.Tensor:
-    """PyTorch has no negative step: choose the indices."""
-    picks = range(x.shape[axis])[slice(first, None if last < -x.shape[axis] else last, stride)]
-    return torch.index_select(x, axis, torch.tensor(list(picks), device=x.device))
-
-
-@op("Split")
-def split(context: Context, x: Value, sizes: Value = None) -> tuple[Value, ...]:
-    axis = int(context.attribute("axis", 0))
-    count = len(context.node.output)
-    given = context.ints(sizes, "sizes") if sizes is not None else context.attribute("split")
-    if given is None:
-        tensor = context.tensor(x)
-        whole = context.size(tensor, 0, axis)
-        if isinstance(whole, int):
-            part = -(-whole // count)
-            given = [min(part, whole - part * i) for i in range(count)]
-    if given is None:
-        parts = context.call(torch.chunk, x, count, axis)
-    else:
-        parts = context.call(torch.split, x, list(given), axis)
-    import operator
-
-    return tuple(context.call(operator.getitem, parts, i) for i in range(count))
-
-
-@op("Tile")
-def tile(context: Context, x: Value, repeats: Value) -> Value:
-    dims = context.dims(repeats)
-    if dims is None:
-        context.refuse("repeats that are computed from data")
-    return context.call(torch.tile, x, dims)
-
-
-@op("Pad")
-def pad(
-    context: Context, x: Value, pads: Value = None, fill: Value = None, axes: Value = None
-) -> Value:
-    found = context.ints(pads, "pads") if pads is not None else list(context.attribute("pads", []))
-    rank = context.rank()
-    over = _axes(context, axes) if axes is not None else list(range(rank))
-    begin, end = [0] * rank, [0] * rank
-    for position, axis in enumerate(over or []):
-        begin[axis], end[axis] = found[position], found[position + len(over or [])]
-    flat = [p for axis in reversed(range(rank)) for p in (begin[axis], end[axis])]
-    mode = context.attribute("mode", "constant")
-    if mode == "constant":
-        value = context.array(fill, "value").item() if fill is not None else 0
-        value = context.attribute("value", value)
-        return context.call(F.pad, x, flat, value=value)
-    while flat and flat[-2:] == [0, 0]:
-        flat = flat[:-2]
-    if mode not in ("reflect", "edge") or any(p < 0 for p in flat):
-        context.refuse(f"mode {mode}")
-    if len(flat) > 2 * (rank - 2) or rank < 3:
-        context.refuse(f"mode {mode} over batch or channels")
-    return context.call(F.pad, x, flat, mode="replicate" if mode == "edge" else mode)
+    return context.call(torch.squeeze, x, found)
 
 
 @op("ConstantOfShape")
 def constant_of_shape(context: Context, target: Value) -> Value:
-    import onnx
-
-    dims = context.dims(target)
-    if dims is None:
-        context.refuse("a shape that is computed from data")
+    dims = context.sizes(target)
     given = context.attribute("value")
     fill = onnx.numpy_helper.to_array(given).reshape(-1)[0] if given is not None else np.float32(0)
-    known = [d for d in dims if isinstance(d, int)]
-    if len(known) == len(dims):
-        return np.full(known, fill)
-    return context.call(full, dims, fill.item(), torch.from_numpy(np.array([fill])).dtype)
-
-
-def full(dims: list[int], value: float, dtype: torch.dtype) -> torch.Tensor:
-    return torch.full(dims, value, dtype=dtype)
+    if isinstance(dims, list) and all(isinstance(d, int) for d in dims):
+        count = int(np.prod(dims))
+        if isinstance(target, np.ndarray) and count <= 65_536:
+            return np.full(dims, fill)
+    dtype = DTYPES[onnx.helper.np_dtype_to_tensor_dtype(np.asarray(fill).dtype)]
+    return context.make(torch.full, dims, fill.item(), dtype=dtype)
 
 
 @op("Range")
 def range_(context: Context, start: Value, limit: Value, step: Value) -> Value:
     bounds = [as_shape(value) for value in (start, limit, step)]
-    if any(bound is None for bound in bounds):
-        context.refuse("bounds that are computed from data, or no integers")
-    return context.call(torch.arange, *(bound.dims[0] for bound in bounds if bound))
-
-
-@op("DepthToSpace")
-def depth_to_space(context: Context, x: Value) -> Value:
-    if context.attribute("mode", "DCR") != "CRD":
-        context.refuse("mode DCR")
-    return context.call(F.pixel_shuffle, x, int(context.attribute("blocksize")))
-
-
-@op("Trilu")
-def trilu(context: Context, x: Value, k: Value = None) -> Value:
-    diagonal = context.ints(k, "k")[0] if k is not None else 0
-    function = torch.triu if context.attribute("upper", 1) else torch.tril
-    return context.call(function, x, diagonal)
-
-
-@op("CumSum")
-def cumulative_sum(context: Context, x: Value, axis: Value) -> Value:
-    if context.attribute("exclusive", 0) or context.attribute("reverse", 0):
-        context.refuse("exclusive or reverse")
     dtype = context.dtype_of(0)
-    over = context.ints(axis, "axis")[0]
-    return context.call(torch.cumsum, x, over, dtype=dtype)
+    if all(bound is not None for bound in bounds):
+        dims = [bound.dims[0] for bound in bounds if bound]
+        dtype = dtype or next(b.dtype for b in bounds if b)
+        return context.make(torch.arange, *dims, dtype=dtype)
+    numbers = [context.number(value) for value in (start, limit, step)]
+    return context.make(counted_range, *numbers, dtype)
+
+
+def counted_range(
+    start: Any,
+    limit: Any,
+    step: Any,
+    dtype: torch.dtype | None,
+    device: torch.device | None = None,
+) -> torch.Tensor:
+    """ONNX's definition: a count of steps, each of them computed by itself."""
+    if dtype is None or not dtype.is_floating_point:
+        return torch.arange(start, limit, step, dtype=dtype, device=device)
+    return torch.arange(start, limit, step, dtype=torch.float64, device=device).to(dtype)
+
+
+@op("Tile")
+def tile(context: Context, x: Value, repeats: Value) -> Value:
+    return context.call(torch.tile, x, context.sizes(repeats))
+
+
+@op("EyeLike")
+def eye_like(context: Context, x: Value) -> Value:
+    target = context.attribute("dtype")
+    dtype = DTYPES[int(target)] if target is not None else context.dtype_of(0)
+    return context.call(ones_on_diagonal, x, int(context.attribute("k", 0)), dtype)
+
+
+def ones_on_diagonal(x: torch.Tensor, k: int, dtype: torch.dtype | None) -> torch.Tensor:
+    rows, columns = x.shape
+    down = torch.arange(rows, device=x.device)[:, None]
+    return (torch.arange(columns, device=x.device) - down == k).to(dtype or x.dtype)
+
+
+def product(context: Context, dims: list[Dim]) -> Dim:
+    """Of sizes."""
+    total: Dim = 1
+    for dim in dims:
+        total = context.scalar_call(lambda a, b: a * b, total, dim)
+    return total

@@ -144,14 +144,19 @@ def test_a_node_without_a_name_is_named_after_its_output(tmp_path: Path) -> None
 
 def test_everything_that_is_missing_is_listed(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("NonZero", ["x"], ["a"]),
-        helper.make_node("Det", ["x"], ["b"]),
+        helper.make_node("StringNormalizer", ["x"], ["a"]),
+        helper.make_node("ImageDecoder", ["x"], ["b"]),
         helper.make_node("Exp", ["x"], ["c"]),
         helper.make_node("Special", ["x"], ["y"], domain="my.domain"),
-        helper.make_node("Gelu", ["x"], ["d"], domain="com.microsoft"),
+        helper.make_node("NoSuchThing", ["x"], ["d"], domain="com.microsoft"),
     ]
     content = models.model_bytes(nodes, {"x": [2, 2]}, {"y": [2, 2]})
-    expected = ("Det", "NonZero", "com.microsoft::Gelu", "my.domain::Special")
+    expected = (
+        "ImageDecoder",
+        "StringNormalizer",
+        "com.microsoft::NoSuchThing",
+        "my.domain::Special",
+    )
     assert missing_ops(onnx.load_from_string(content)) == expected
     with pytest.raises(ConversionError) as caught:
         import_onnx(models.write(content, tmp_path))
@@ -159,7 +164,7 @@ def test_everything_that_is_missing_is_listed(tmp_path: Path) -> None:
     assert "ONNX Runtime lane still runs" in caught.value.hint
 
 
-def test_control_flow_is_refused_with_what_its_branches_lack(tmp_path: Path) -> None:
+def test_what_a_branch_lacks_is_listed(tmp_path: Path) -> None:
     def branch(op_type: str, output: str) -> onnx.GraphProto:
         values = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)]
         return helper.make_graph([helper.make_node(op_type, ["x"], [output])], output, [], values)
@@ -168,32 +173,52 @@ def test_control_flow_is_refused_with_what_its_branches_lack(tmp_path: Path) -> 
     nodes = [
         helper.make_node("Constant", [], ["c"], value=condition),
         helper.make_node(
-            "If", ["c"], ["y"], then_branch=branch("Exp", "t"), else_branch=branch("Det", "e")
+            "If",
+            ["c"],
+            ["y"],
+            then_branch=branch("Exp", "t"),
+            else_branch=branch("ImageDecoder", "e"),
         ),
     ]
     content = models.model_bytes(nodes, {"x": [2, 2]}, {"y": []})
-    assert missing_ops(onnx.load_from_string(content)) == ("Det", "If")
-    with pytest.raises(ConversionError, match="The PyTorch import has no Det, If"):
+    assert missing_ops(onnx.load_from_string(content)) == ("ImageDecoder",)
+    with pytest.raises(ConversionError, match="The PyTorch import has no ImageDecoder"):
         import_onnx(models.write(content, tmp_path))
 
 
 def test_a_variant_that_is_not_supported_names_its_node(tmp_path: Path) -> None:
-    nodes = [helper.make_node("ArgMax", ["x"], ["i"], name="pick", select_last_index=1)]
-    nodes.append(helper.make_node("Cast", ["i"], ["y"], to=TensorProto.FLOAT))
-    content = models.model_bytes(nodes, {"x": [2, 2]}, {"y": [1, 2]})
-    with pytest.raises(ConversionError, match=r"ArgMax \(pick\): select_last_index"):
+    nodes = [
+        helper.make_node("Constant", [], ["t"], value=helper.make_tensor("t", 9, [], [True])),
+        helper.make_node("Dropout", ["x", "", "t"], ["y"], name="pick"),
+    ]
+    content = models.model_bytes(nodes, {"x": [2, 2]}, {"y": [2, 2]})
+    with pytest.raises(ConversionError, match=r"Dropout \(pick\): training mode"):
         import_onnx(models.write(content, tmp_path))
 
 
-def test_an_operator_that_cannot_be_written_out_stays_missing() -> None:
-    """The inliner asserts on a call that leaves an input out; others are still written out."""
+def test_linear_attention_without_past_decay_and_beta(tmp_path: Path) -> None:
+    """ONNX has no definition of it then."""
     nodes = [
-        helper.make_node("Attention", ["x", "x", "x", "", "p", "p"], ["a", "k", "v"]),
-        helper.make_node("Selu", ["a"], ["y"]),
+        helper.make_node(
+            "LinearAttention",
+            ["x", "x", "x"],
+            ["y", "state"],
+            q_num_heads=1,
+            kv_num_heads=1,
+            update_rule="linear",
+            scale=1.0,
+        )
     ]
-    shapes = {"x": [1, 2, 4, 8], "p": [1, 2, 4, 8]}
-    content = models.model_bytes(nodes, shapes, {"y": [1, 2, 4, 8]}, opset=24)
-    assert missing_ops(onnx.load_from_string(content)) == ("Attention",)
+    content = models.model_bytes(nodes, {"x": [1, 3, 4]}, {"y": [1, 3, 4]}, opset=28)
+    module = import_onnx(models.write(content, tmp_path))
+    x = np.random.default_rng(0).standard_normal((1, 3, 4)).astype(np.float32)
+    (actual,) = by_torch(module, {"x": x})
+    state, expected = np.zeros((4, 4)), []
+    for row in x[0]:
+        state = state + np.outer(row, row)
+        expected.append(row @ state)
+    np.testing.assert_allclose(actual[0], expected, rtol=1e-4)
+    assert {n.meta["onnx_output"] for n in module.graph.nodes if n.op == "call_function"} == {"y"}
 
 
 def test_defaults_of_an_operator_that_is_written_out_are_kept(tmp_path: Path) -> None:
@@ -250,6 +275,43 @@ def test_weights_beside_the_model(tmp_path: Path) -> None:
     (tmp_path / "weights").unlink()
     with pytest.raises(ModelFileError, match="weights"):
         import_onnx(path)
+
+
+def test_weights_that_are_constant_nodes_are_parameters(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    tensor = onnx.numpy_helper.from_array(weight, "value")
+    nodes = [
+        helper.make_node("Constant", [], ["fc.weight"], value=tensor),
+        helper.make_node("MatMul", ["x", "fc.weight"], ["y"]),
+    ]
+    content = models.model_bytes(nodes, {"x": [1, 64]}, {"y": [1, 64]})
+    module = import_onnx(models.write(content, tmp_path))
+    np.testing.assert_array_equal(dict(module.named_parameters())["fc.weight"].numpy(), weight)
+
+
+def test_branches_may_use_one_name_for_two_weights(tmp_path: Path) -> None:
+    def side(name: str, value: float) -> onnx.GraphProto:
+        weight = onnx.numpy_helper.from_array(np.full(2, value, dtype=np.float32), "w")
+        node = helper.make_node("Add", ["x", "w"], [name])
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, [2])
+        return helper.make_graph([node], name, [], [output], [weight])
+
+    branch = helper.make_node(
+        "If", ["c"], ["y"], then_branch=side("t", 1.0), else_branch=side("e", 2.0)
+    )
+    nodes = [helper.make_node("Cast", ["flag"], ["c"], to=TensorProto.BOOL), branch]
+    content = models.model_bytes(nodes, {"x": [2], "flag": []}, {"y": [2]})
+    module = import_onnx(models.write(content, tmp_path))
+    for flag, expected in ((1.0, [1.0, 1.0]), (0.0, [2.0, 2.0])):
+        assert module(torch.zeros(2), torch.tensor(flag))[0].tolist() == expected
+
+
+def test_names_that_are_python_keywords(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Exp", ["lambda"], ["return"])]
+    content = models.model_bytes(nodes, {"lambda": [2]}, {"return": [2]})
+    module = import_onnx(models.write(content, tmp_path))
+    assert module.meta["input_names"] == ["lambda"]
+    assert module(torch.zeros(2))[0].tolist() == [1.0, 1.0]
 
 
 def test_an_output_that_is_an_input_or_a_weight(tmp_path: Path) -> None:

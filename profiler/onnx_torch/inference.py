@@ -1,0 +1,112 @@
+"""Shapes and types of a graph's values, from ONNX's inference and, for other domains, ORT's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import onnx
+import torch
+
+from profiler.onnx_torch.expansion import all_nodes, value_types
+from profiler.onnx_torch.values import TORCH_TYPES
+
+Shape = tuple[int | None, ...]
+# ONNX Runtime's inference may take the rank of the first input for what it does not know; for
+# these that is right, or it knows them.
+RANK_OF_FIRST_INPUT = frozenset(
+    (
+        "Attention",
+        "BiasGelu",
+        "DynamicQuantizeMatMul",
+        "EmbedLayerNormalization",
+        "FastGelu",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gelu",
+        "GroupQueryAttention",
+        "MatMulIntegerToFloat",
+        "MultiHeadAttention",
+        "QAttention",
+        "QLinearAdd",
+        "QLinearMul",
+        "QuickGelu",
+        "RotaryEmbedding",
+        "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization",
+    )
+)
+
+
+@dataclass
+class Inferred:
+    """What is known of the values, by name. A shape's dim that isn't known is None.
+
+    `symbols` has the shapes with the names of dims that aren't known, "" without a name.
+    """
+
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    symbols: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    dtypes: dict[str, torch.dtype] = field(default_factory=dict)
+    onnx_types: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, types: dict[str, onnx.TypeProto]) -> None:
+        """Take over the types of values that a graph declares."""
+        for name, value in types.items():
+            if value.HasField("tensor_type"):
+                self._add(name, value.tensor_type)
+
+    def _add(self, name: str, tensor: onnx.TypeProto.Tensor) -> None:
+        if tensor.HasField("shape"):
+            self.shapes[name] = tuple(
+                int(d.dim_value) if d.HasField("dim_value") else None for d in tensor.shape.dim
+            )
+            self.symbols[name] = tuple(
+                int(d.dim_value) if d.HasField("dim_value") else d.dim_param
+                for d in tensor.shape.dim
+            )
+        if tensor.elem_type in TORCH_TYPES:
+            self.onnx_types[name] = tensor.elem_type
+            self.dtypes[name] = TORCH_TYPES[tensor.elem_type]
+
+
+def infer(model: onnx.ModelProto) -> tuple[Inferred, onnx.GraphProto]:
+    """For a model whose large weights are inputs; also the graph with what was found in it."""
+    found = Inferred()
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (RuntimeError, ValueError):
+        # A model may be beyond ONNX's own inference; what the file says is left.
+        inferred = model
+    types = value_types(inferred.graph)
+    if _has_unknown(model.graph, types):
+        found.learn(_by_onnx_runtime(inferred))
+    found.learn(types)
+    return found, inferred.graph
+
+
+def _has_unknown(graph: onnx.GraphProto, types: dict[str, onnx.TypeProto]) -> bool:
+    """Whether ONNX Runtime may know more: the graph has operators that ONNX does not define."""
+    if all(node.domain in ("", "ai.onnx", "ai.onnx.ml") for node in all_nodes(graph)):
+        return False
+    return any(
+        name and (name not in types or not types[name].tensor_type.HasField("shape"))
+        for node in all_nodes(graph)
+        for name in node.output
+    )
+
+
+def _by_onnx_runtime(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Types by ONNX Runtime's symbolic inference; nothing where it does not know the graph."""
+    from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
+
+    fused = {n.op_type for n in all_nodes(model.graph) if n.domain == "com.microsoft"}
+    guess = fused <= RANK_OF_FIRST_INPUT
+    try:
+        found = SymbolicShapeInference.infer_shapes(
+            model, auto_merge=guess, guess_output_rank=guess, verbose=0
+        )
+    except Exception:
+        # It fails in many ways: the import then finds out at run time what it needs.
+        return {}
+    return value_types(found.graph) if found is not None else {}

@@ -1,0 +1,130 @@
+"""Take the large tensors out of a model: mapped from their files, or viewed, never copied twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.external_data_helper
+import onnx.numpy_helper
+
+from profiler.onnx_torch.values import Array
+
+# Shape inference may depend on the values of smaller ones, so these stay in the graph as well.
+LARGE_ELEMENTS = 1024
+
+
+def take_weights(model: onnx.ModelProto, folder: Path) -> dict[str, Array]:
+    """Arrays of the model's initializers and large constants by name; `model` becomes light.
+
+    A large initializer becomes an input of the graph, with its type: only small ones stay.
+    """
+    files: dict[Path, Array] = {}
+    found: dict[str, Array] = {}
+    for graph in _graphs(model.graph):
+        _promote_constants(graph)
+    named = {value.name for value in model.graph.input}
+    for graph in _graphs(model.graph):
+        small = []
+        _rename(graph, {t.name for t in graph.initializer} & found.keys(), f"{len(found)}/")
+        for tensor in graph.initializer:
+            found[tensor.name] = array = _array(tensor, folder, files)
+            if array.size <= LARGE_ELEMENTS or graph is not model.graph:
+                small.append(_inside(tensor, array))
+            elif tensor.name not in named:
+                model.graph.input.append(
+                    onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+                )
+        del graph.initializer[:]
+        graph.initializer.extend(small)
+    return found
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
+
+
+def _rename(graph: onnx.GraphProto, names: set[str], prefix: str) -> None:
+    """Branches beside each other may use one name for two weights: tell them apart."""
+    if not names:
+        return
+    for tensor in graph.initializer:
+        tensor.name = prefix + tensor.name if tensor.name in names else tensor.name
+    for output in graph.output:
+        output.name = prefix + output.name if output.name in names else output.name
+    for inner in _graphs(graph):
+        for node in inner.node:
+            for position, name in enumerate(node.input):
+                if name in names:
+                    node.input[position] = prefix + name
+
+
+def _promote_constants(graph: onnx.GraphProto) -> None:
+    """Some exporters write weights as nodes: large ones become initializers."""
+    kept = []
+    for node in graph.node:
+        tensor = next((a.t for a in node.attribute if a.name == "value"), None)
+        is_large = tensor is not None and _count(tensor) > LARGE_ELEMENTS
+        if node.op_type != "Constant" or not is_large:
+            kept.append(node)
+            continue
+        graph.initializer.append(tensor)
+        graph.initializer[-1].name = node.output[0]
+    if len(kept) < len(graph.node):
+        copies = [_copy(node) for node in kept]
+        del graph.node[:]
+        graph.node.extend(copies)
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _count(tensor: onnx.TensorProto) -> int:
+    return int(np.prod(tensor.dims, dtype=np.int64))
+
+
+def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> Array:
+    if not onnx.external_data_helper.uses_external_data(tensor):
+        found: Array = onnx.numpy_helper.to_array(tensor)
+        tensor.ClearField("raw_data") if found.size > LARGE_ELEMENTS else None
+        return found
+    info = onnx.external_data_helper.ExternalDataInfo(tensor)
+    path = folder / info.location
+    if path not in files:
+        # Private and writable: nothing reaches the file, and pages are read when they are used.
+        files[path] = np.memmap(path, dtype=np.uint8, mode="c")
+    offset = int(info.offset or 0)
+    dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    if dtype.itemsize * _count(tensor) != (info.length or dtype.itemsize * _count(tensor)):
+        # Packed types, such as int4.
+        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        packed: Array = onnx.numpy_helper.to_array(tensor)
+        return packed
+    content = files[path][offset : offset + dtype.itemsize * _count(tensor)]
+    if content.ctypes.data % dtype.itemsize:
+        content = content.copy()
+    mapped: Array = np.asarray(content).view(dtype).reshape(tuple(tensor.dims))
+    return mapped
+
+
+def _inside(tensor: onnx.TensorProto, array: Array) -> onnx.TensorProto:
+    """The tensor with its data in it, since inference reads no files."""
+    if onnx.external_data_helper.uses_external_data(tensor):
+        inside = onnx.numpy_helper.from_array(np.ascontiguousarray(array), tensor.name)
+        # Scalars stay scalars.
+        del inside.dims[:]
+        inside.dims.extend(tensor.dims)
+        return inside
+    copy = onnx.TensorProto()
+    copy.CopyFrom(tensor)
+    return copy
