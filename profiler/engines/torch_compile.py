@@ -16,11 +16,17 @@ from profiler.types import Load
 
 
 class TorchCompileEngine(TorchEngine):
-    """A module through `torch.compile`, compiled anew in each run: nothing comes from a cache."""
+    """A module through `torch.compile`, compiled anew in each run: no older cache is read."""
 
     def __init__(self, command: Load) -> None:
         super().__init__(command)
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(command.work_dir) / "inductor")
+        cache = str(Path(command.work_dir) / "inductor")
+        if any(character.isspace() for character in cache):
+            # The compiler's command line would break; its usual folder is written then, not read.
+            inductor.force_disable_caches = True
+        else:
+            # A later launch of the lane in this run finds what the first one compiled.
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         # Else generated kernels don't show in a trace; without a profiler it costs nothing.
         inductor.cpp.enable_kernel_profile = True
 

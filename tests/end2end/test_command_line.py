@@ -257,7 +257,7 @@ def test_not_a_model(
         ("picture=float32[1,3,96,96]", "Its inputs: image."),
         ("image=float32[1,96,96]", "has 4 dimensions, not 3"),
         ("image=int64[1,3,96,96]", "is float32 in the model, not int64"),
-        ("image=gone.npy", "Can't read values for image"),
+        ("image=gone.npy", "Can't read values from gone.npy"),
     ],
 )
 def test_a_wrong_input(tmp_path: Path, text: str, part: str) -> None:

@@ -24,7 +24,7 @@ def load_command(
     **options: str | int | float | bool,
 ) -> Load:
     """Writes the model and a working directory into `folder`."""
-    work_dir = folder / f"work {engine.value}"
+    work_dir = folder / f"work-{engine.value}"
     work_dir.mkdir(exist_ok=True)
     return Load(
         spec=EngineSpec(label=engine.value, engine=engine, options=options),

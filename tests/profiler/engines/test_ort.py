@@ -92,7 +92,7 @@ def test_a_trace_leaves_no_file_behind_and_can_be_repeated(tmp_path: Path) -> No
     engine = loaded(models.mlp(), X, tmp_path)
     names = [op.name for op in engine.trace(1, 2).ops]
     assert [op.name for op in engine.trace(1, 2).ops] == names
-    assert [path.name for path in (tmp_path / "work ort").iterdir()] == ["optimized.onnx"]
+    assert [path.name for path in (tmp_path / "work-ort").iterdir()] == ["optimized.onnx"]
 
 
 def test_nameless_nodes_have_sources(tmp_path: Path) -> None:
@@ -113,7 +113,10 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     onnx.save(model, str(path), save_as_external_data=True, location="weights", size_threshold=0)
     command = load_command(ORT, models.resnet(), PIXELS, tmp_path)
     engines = [create_engine(command)]
-    engines.append(create_engine(msgspec.structs.replace(command, model=identify(path))))
+    second = tmp_path / "second"
+    second.mkdir()
+    changes = {"model": identify(path), "work_dir": str(second)}
+    engines.append(create_engine(msgspec.structs.replace(command, **changes)))
     results = []
     for engine in engines:
         engine.load()
@@ -123,7 +126,7 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     assert engines[0].weights_bytes() == engines[1].weights_bytes() > 10_000
     names = [op.name for op in engines[1].trace(1, 2).ops]
     assert "/model/classifier/classifier.1/Gemm" in names
-    assert (tmp_path / "work ort" / "optimized.weights").stat().st_size > 10_000
+    assert (second / "optimized.weights").stat().st_size > 10_000
 
 
 def test_time_of_a_branch_is_counted_once(tmp_path: Path) -> None:
