@@ -89,6 +89,9 @@ def _has_unknown(graph: onnx.GraphProto, types: dict[str, onnx.TypeProto]) -> bo
     """Whether ONNX Runtime may know more: the graph has operators that ONNX does not define."""
     if all(node.domain in ("", "ai.onnx", "ai.onnx.ml") for node in all_nodes(graph)):
         return False
+    # It takes the rank of one branch for both: a wrong rank would fold a wrong condition.
+    if any(node.op_type in ("If", "Loop", "Scan") for node in graph.node):
+        return False
     return any(
         name and (name not in types or not types[name].tensor_type.HasField("shape"))
         for node in all_nodes(graph)
