@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 SIZE = (1400, 880)
-TIME_LIMIT_S = 20.0
+TIME_LIMIT_S = 60.0
 SETTLE_MS = 900
 
 
@@ -61,6 +61,8 @@ def main() -> int:
         tabs = window.tabs
         steps: list[tuple[str, Callable[[], object]]] = [
             ("graph", lambda: _choose_slowest(window)),
+            ("why", lambda: tabs.setCurrentWidget(window.why)),
+            ("timeline", lambda: tabs.setCurrentWidget(window.timeline)),
             ("operators", lambda: tabs.setCurrentWidget(window.operators)),
             ("outputs", lambda: tabs.setCurrentWidget(window.outputs)),
             ("report", lambda: tabs.setCurrentWidget(window.report)),
