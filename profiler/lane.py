@@ -77,6 +77,8 @@ class Lane:
             if self._cancelled():
                 raise CancelledError("The run was stopped.")
             if time.monotonic() > deadline:
+                # A late reply would be taken for the next command's.
+                self.process.close()
                 raise EngineError(
                     f"{self.label} did not answer within {timeout_s:.0f} s.",
                     "The model may be too slow here, or the engine hangs.",

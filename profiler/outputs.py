@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,11 +19,22 @@ EXACT = (0.0, 0.0)
 DOUBLE = (1e-6, 1e-6)
 
 Array = NDArray[Any]
+NUMBERS = "biufc"
 
 
 def save_outputs(path: Path, outputs: Sequence[Array]) -> None:
-    """Write arrays as .npz, in output order."""
-    np.savez(path, *outputs)
+    """Write arrays as .npz, in output order; what isn't numbers, as texts."""
+    np.savez(path, *(_plain(array) for array in outputs))
+
+
+def _plain(array: Array) -> Array:
+    """Strings, and maps or sequences of a classifier, as texts; bfloat16 as float32."""
+    if array.dtype.kind in NUMBERS:
+        return array
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    texts = [str(item) for item in array.ravel()]
+    return np.array(texts, dtype=np.str_).reshape(array.shape)
 
 
 def load_outputs(path: Path) -> list[Array]:
@@ -56,6 +68,8 @@ def compare_outputs(
         name = names[index] if index < len(names) else f"output {index}"
         if index >= len(baseline) or index >= len(candidate):
             found.append(_unlike(name, "only one of the lanes has this output"))
+        elif any(array[index].dtype.kind not in NUMBERS for array in (baseline, candidate)):
+            found.append(_of_texts(name, baseline[index], candidate[index]))
         elif baseline[index].shape != candidate[index].shape:
             shapes = f"{list(baseline[index].shape)} and {list(candidate[index].shape)}"
             found.append(_unlike(name, f"shapes differ: {shapes}"))
@@ -63,6 +77,15 @@ def compare_outputs(
             bounds = tolerance(baseline[index], candidate[index], chosen)
             found.append(_difference(name, baseline[index], candidate[index], bounds))
     return tuple(found)
+
+
+def _of_texts(name: str, baseline: Array, candidate: Array) -> OutputDifference:
+    """Equal or not: there is no distance."""
+    if not np.array_equal(baseline, candidate):
+        return _unlike(name, "these aren't numbers, and they differ")
+    alike = _unlike(name, "these aren't numbers; they are equal")
+    changes = {"max_abs": 0.0, "max_rel": 0.0, "cosine": 1.0, "within_tolerance": True}
+    return msgspec.structs.replace(alike, **changes)
 
 
 def _unlike(name: str, note: str) -> OutputDifference:

@@ -49,14 +49,14 @@ def parse_cpu_list(text: str) -> list[int]:
 
 def keep_on(cpus: Sequence[int]) -> None:
     """This process, and the threads that it starts, run on these CPUs only; on all if empty."""
-    if cpus:
+    if cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
 
 
 @contextmanager
 def kept_off(cpus: Sequence[int]) -> Iterator[None]:
     """This thread stays off the lanes' CPUs for a while; no change where there are none."""
-    if not cpus:
+    if not cpus or not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)

@@ -68,6 +68,9 @@ class Session:
     # Which launch each timed round belongs to, and the processes of each lane over all launches.
     launches: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
     pids: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _statistics: dict[str, tuple[object, LatencyStats | None]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     _totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
@@ -158,8 +161,14 @@ class Session:
         return conditions(turn, self.spec(turn.label), self.telemetry)
 
     def latency_stats(self, label: str) -> LatencyStats | None:
-        """Statistics of the lane's timed rounds; None when it has none."""
-        return latency_stats(label, self.rounds.get(label, ()), set_aside=self.set_aside())
+        """Statistics of the lane's timed rounds; None when it has none. Kept until they change."""
+        rounds, set_aside = self.rounds.get(label, ()), self.set_aside()
+        state = (len(rounds), set_aside)
+        kept = self._statistics.get(label)
+        if kept is None or kept[0] != state:
+            kept = (state, latency_stats(label, rounds, set_aside=set_aside))
+            self._statistics[label] = kept
+        return kept[1]
 
     def peak_memory_bytes(self, label: str) -> int | None:
         """Highest resident memory of the lane's process above that of its engine with no model."""
@@ -185,12 +194,18 @@ class Session:
         return totals.rows(label) if totals else []
 
     def baseline(self) -> str:
-        """The plan's baseline lane; where that one failed, the first lane that was measured."""
+        """The plan's baseline lane; where it has nothing, the first lane that was measured.
+
+        Where it failed in the middle and two others went on, the first of those.
+        """
         if self.plan is None:
             return ""
         chosen = self.plan.baseline
-        others = (label for label in self.labels() if self.medians.get(label))
-        return next(others, chosen) if not self.medians.get(chosen) else chosen
+        measured = [label for label in self.labels() if self.medians.get(label)]
+        alive = [label for label in measured if label not in self.failures]
+        if chosen in self.failures and len(alive) > 1:
+            return alive[0]
+        return chosen if chosen in measured or not measured else measured[0]
 
     def trace_figures(self, label: str) -> TraceFigures | None:
         """How well the lane's trace stands for its timed latency; None without a trace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -82,6 +83,10 @@ class SessionWriter:
                 self._insert(seq, event)
             self._db.execute("COMMIT")
         except duckdb.Error as error:
+            # What is pending can't be written at the end either.
+            self._pending.clear()
+            with contextlib.suppress(duckdb.Error):
+                self._db.execute("ROLLBACK")
             raise SessionFileError(
                 f"{self.path} can't be written: {error}", "The disk may be full."
             ) from error
@@ -226,8 +231,14 @@ def read_session(path: Path) -> Session:
     finally:
         database.close()
     session = Session()
-    for _, event in sorted(numbered, key=lambda item: item[0]):
-        session.apply(_without_consent(event))
+    try:
+        for _, event in sorted(numbered, key=lambda item: item[0]):
+            session.apply(_without_consent(event))
+    except KeyError as error:
+        raise SessionFileError(
+            f"{path.name} is damaged: it names {error}, which its plan doesn't have.",
+            "What an older copy of it holds may still open.",
+        ) from error
     return session
 
 
@@ -262,6 +273,10 @@ def _version(database: duckdb.DuckDBPyConnection, path: Path) -> int:
             f"{path.name} is a DuckDB database, but no Dualscope session.", "Choose another file."
         ) from error
     version = int(meta.get("version", 0))
+    if version < 1:
+        raise SessionFileError(
+            f"{path.name} is a DuckDB database, but no Dualscope session.", "Choose another file."
+        )
     if version > session_schema.VERSION:
         raise SessionFileError(
             f"{path.name} was written by a newer Dualscope (format {version}).",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from profiler.compare import relative_width
 from profiler.environment import describe_environment
@@ -160,9 +163,14 @@ class _Runner:
         if self.processes is None or not due or self.timed_round not in self.session.disturbed:
             return
         lanes = {lane.process.pid or 0 for lane in self.group.lanes.values()}
-        found = self.processes.look(own=lanes)
+        found = [
+            msgspec.structs.replace(p, name="Dualscope itself") if p.pid == os.getpid() else p
+            for p in self.processes.look(own=lanes)
+        ]
         self.looked_s = self.clock()
-        yield ForeignProcesses(time_ns=time.time_ns(), round=self.timed_round, processes=found)
+        yield ForeignProcesses(
+            time_ns=time.time_ns(), round=self.timed_round, processes=tuple(found)
+        )
 
     def _width(self) -> float | None:
         """The widest interval of all pairs, over its ratio; with one lane, of its latency."""

@@ -68,6 +68,8 @@ class _Worker:
         self._engine: Engine | None = None
         self._model: ModelSource | None = None
         self._process = psutil.Process()
+        # As it was before the first trace, whose own sessions and events aren't the model's.
+        self._peak_rss_bytes = 0
 
     def answer(self, command: AnyCommand) -> AnyReply:
         """The reply; every error becomes a `Failed`, since nothing above could handle it."""
@@ -98,6 +100,7 @@ class _Worker:
             case Infer():
                 return self._infer(self._engine, command.iterations)
             case Trace():
+                self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
                 traced = self._engine.trace(command.iterations, command.warmup)
                 return self._described(traced) if command.describe else traced
             case SaveOutputs():
@@ -119,6 +122,9 @@ class _Worker:
         engine.synchronize()
         first = time.perf_counter_ns()
         self._engine, self._model = engine, command.model
+        # What is alive now stays: without it, a collection before each turn takes no time.
+        gc.collect()
+        gc.freeze()
         compile_time_ns = engine.after_first_call()
         return Loaded(
             load_time_ns=loaded - started,
@@ -144,10 +150,10 @@ class _Worker:
     def _infer(self, engine: Engine, iterations: int) -> Latencies:
         infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
         latencies = [0] * iterations
+        cpu_ns = time.process_time_ns()
         gc.collect()
         gc.disable()
         faults = _page_faults()
-        cpu_ns = time.process_time_ns()
         block_started = clock()
         try:
             for index in range(iterations):
@@ -163,7 +169,7 @@ class _Worker:
             started_ns=block_started,
             latencies_ns=tuple(latencies),
             cpu_time_ns=cpu_ns,
-            peak_rss_bytes=_peak_rss_bytes(self._process),
+            peak_rss_bytes=self._peak_rss_bytes or _peak_rss_bytes(self._process),
             minor_page_faults=minor,
             major_page_faults=major,
         )

@@ -42,6 +42,31 @@ def network() -> torch.nn.Sequential:
     ).eval()
 
 
+def onnx_labels(folder: Path) -> Path:
+    """`x` [1, 3] -> `label` [1], a text, as classifiers of other libraries have it."""
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder",
+            ["best"],
+            ["label"],
+            domain="ai.onnx.ml",
+            keys_int64s=[0, 1, 2],
+            values_strings=["cat", "dog", "bird"],
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "labels",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("label", TensorProto.STRING, [1])],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    path = folder / "labels.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
+    return path
+
+
 def onnx_mlp(folder: Path, *, opset: int = 18, external: bool = False) -> Path:
     """`x` [batch, 16] -> `y` [batch, 4]; with `external`, its weights lie in a file beside it."""
     random = np.random.default_rng(0)

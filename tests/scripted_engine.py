@@ -42,6 +42,7 @@ class Script:
     trace_error: Failed | None = None
     dies_at_turn: int | None = None
     hangs_at_turn: int | None = None
+    hangs_in_trace: bool = False
     log: tuple[str, ...] = ()
 
 
@@ -120,6 +121,7 @@ class ScriptedProcess:
     def close(self, timeout_s: float = 2.0) -> None:
         del timeout_s
         self.closed = True
+        self.alive = False
 
     def _answer(self, command: AnyCommand) -> AnyReply | None:
         script = self._script
@@ -137,6 +139,8 @@ class ScriptedProcess:
                 save_outputs(Path(path), [np.full((1, 4), script.output, dtype=np.float32)])
                 return OutputsSaved(path=path)
             case Trace(iterations=iterations):
+                if script.hangs_in_trace:
+                    return None
                 op = OpTiming(name="a", op_type="Conv", start_ns=0, duration_ns=9)
                 self._clock.now_s += next(self._turns) * iterations / 1e9
                 traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))

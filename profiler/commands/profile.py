@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -22,6 +23,8 @@ from profiler.inputs import apply_data, apply_overrides
 from profiler.jobs import capabilities, inspect_model
 from profiler.lanes import parse_lane
 from profiler.model_options import add_model_options, factory_of
+from profiler.noise import noise_rule
+from profiler.placement import lane_cpus, usable_cores
 from profiler.plan import check_capabilities, check_plan, default_plan, needs_capabilities
 from profiler.recorder import record
 from profiler.session import Session
@@ -165,7 +168,15 @@ def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
         target_width=arguments.target or plan.stopping.target_width,
     )
     seed = plan.seed if arguments.seed is None else arguments.seed
-    repeated = msgspec.structs.replace(plan, stopping=stopping, seed=seed)
+    # What belongs to the machine is this machine's.
+    repeated = msgspec.structs.replace(
+        plan,
+        stopping=stopping,
+        seed=seed,
+        noise=noise_rule(os.cpu_count() or 1),
+        lane_cpus=() if arguments.no_pin else lane_cpus(usable_cores()),
+        tolerance=chosen_tolerance(arguments) or plan.tolerance,
+    )
     check_plan(repeated)
     return repeated
 

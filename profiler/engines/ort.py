@@ -56,15 +56,7 @@ class OrtEngine:
         self._feeds = make_arrays(command.inputs)
 
     def load(self) -> None:
-        options = self._session_options()
-        # A lane's later launches find the file of the first.
-        if not self._optimized_path.exists():
-            options.optimized_model_filepath = str(self._optimized_path)
-        if self._weights_go_beside():
-            options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.weights"
-            )
-        self._session = self._make_session(self._model_path, options)
+        self._session = self._make_session(self._model_path, self._session_options())
         self._feeds = {
             item.name: self._feeds[item.name]
             for item in self._session.get_inputs()
@@ -91,7 +83,20 @@ class OrtEngine:
         """The graph was optimized at load time."""
         return 0
 
+    def _write_optimized(self) -> None:
+        """By a session of its own, which takes no part in load time; once for all launches."""
+        if self._optimized_path.exists():
+            return
+        options = self._session_options()
+        options.optimized_model_filepath = str(self._optimized_path)
+        if self._weights_go_beside():
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+            )
+        self._make_session(self._model_path, options)
+
     def trace(self, iterations: int, warmup: int) -> Traced:
+        self._write_optimized()
         options = self._session_options()
         options.graph_optimization_level = GRAPH_LEVELS["disable"]
         options.enable_profiling = True
@@ -169,10 +174,20 @@ class OrtEngine:
                 f"ONNX Runtime has no {provider} here.",
                 f"It has: {', '.join(available)}.",
             )
+        index = int(self._command.spec.device.partition(":")[2] or 0)
+        wanted = (provider, {"device_id": index}) if "CUDA" in provider else provider
         try:
-            return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+            session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
         except Exception as error:
             raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
+        # Where a provider's own libraries are missing, ONNX Runtime goes on without it.
+        if session.get_providers()[0] != provider:
+            raise EngineError(
+                f"ONNX Runtime could not start {provider}, and fell back to "
+                f"{session.get_providers()[0]}.",
+                "Its libraries may be missing; onnxruntime's page of that provider lists them.",
+            )
+        return session
 
     def _source_map(self) -> tuple[dict[str, tuple[str, ...]], ModelGraph | None]:
         """Original nodes by profile name; at the first call, the model's graph too."""

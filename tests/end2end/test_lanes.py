@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from profiler.session_file import read_session
-from profiler.types import RoundKind
+from profiler.types import RoundKind, Tolerance
 from tests import model_zoo
 from tests.end2end.driving import DEMO, assert_refused, dualscope
 
@@ -77,15 +77,29 @@ def test_a_plan_is_repeated(tmp_path: Path) -> None:
     lanes = ("--lane=one=ort,intra_op_threads=1", "--lane=free=ort,stop_spinning=false")
     profile(tmp_path, DEMO, *lanes, "--baseline=one", "--seed=5", "--time-limit=1s")
     done = dualscope(
-        "profile", "--repeat=a.dualscope", "--time-limit=500ms", "-o=b.dualscope", cwd=tmp_path
+        "profile",
+        "--repeat=a.dualscope",
+        "--time-limit=500ms",
+        "--rtol=0.5",
+        "-o=b.dualscope",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     first, second = (read_session(tmp_path / name).plan for name in ("a.dualscope", "b.dualscope"))
     assert first is not None and second is not None
     assert second.stopping.time_limit_s == 0.5
     assert (second.engines, second.inputs, second.seed) == (first.engines, first.inputs, 5)
+    assert second.tolerance == Tolerance(rtol=0.5, atol=0.0)
     timed = read_session(tmp_path / "b.dualscope").rounds["free"]
     assert any(turn.kind is RoundKind.TIMED for turn in timed)
+
+
+def test_a_classifier_whose_output_is_text_is_measured(tmp_path: Path) -> None:
+    found = profile(tmp_path, model_zoo.onnx_labels(tmp_path), "--lane=a=ort", "--lane=b=ort",
+        "--time-limit=300ms")  # fmt: skip
+    (comparison,) = found["comparisons"]
+    assert comparison["outputs_agree"] is True
+    assert "aren't numbers" in comparison["output_differences"][0]["note"]
 
 
 def test_a_plan_is_not_repeated_on_another_file(tmp_path: Path) -> None:

@@ -61,3 +61,19 @@ def test_outputs_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "o.npz"
     save_outputs(path, [np.full(1, i) for i in range(12)])
     assert [int(a[0]) for a in load_outputs(path)] == list(range(12))
+
+
+def test_texts_are_equal_or_not(tmp_path: Path) -> None:
+    """Labels of a classifier, and its maps from label to probability."""
+    outputs = [np.array(["cat", "dog"], dtype=object), np.array([{"cat": 0.5}], dtype=object)]
+    save_outputs(tmp_path / "a.npz", outputs)
+    first = load_outputs(tmp_path / "a.npz")
+    assert [array.tolist() for array in first] == [["cat", "dog"], ["{'cat': 0.5}"]]
+    same = compare_outputs(["label", "scores"], first, first)
+    assert [(d.within_tolerance, d.max_abs) for d in same] == [(True, 0.0)] * 2
+    other = [np.array(["cat", "bird"]), first[1]]
+    found = compare_outputs(["label", "scores"], first, other)
+    assert [d.within_tolerance for d in found] == [False, True]
+    assert "differ" in found[0].note
+    numbers = [np.array([1.0, 2.0]), first[1]]
+    assert not compare_outputs(["label", "scores"], first, numbers)[0].within_tolerance

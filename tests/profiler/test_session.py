@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from profiler.session import Session
@@ -135,6 +136,34 @@ def test_operators_are_summed_over_traces() -> None:
     ]
     assert rows[0].source_nodes == ("a_out",)
     assert session.operators("torch-eager") == []
+
+
+def test_a_baseline_that_dies_hands_over_to_the_first_of_two_others() -> None:
+    third = EngineSpec(label="third", engine=EngineKind.ORT)
+    plan = msgspec.structs.replace(PLAN, engines=(*PLAN.engines, third))
+    session = Session()
+    session.apply(RunStarted(time_ns=7, plan=plan, environment={}, dualscope_version="1"))
+    add_rounds(session, "torch-eager", 300)
+    add_rounds(session, "ort", 200, count=24)
+    failed = EngineFailed(time_ns=1, label="torch-eager", phase=Phase.MEASURING, message="It died.")
+    session.apply(failed)
+    # One other alone is still compared with what the baseline left.
+    assert [c.baseline for c in session.comparisons()] == ["torch-eager"]
+    add_rounds(session, "third", 100, count=24)
+    found = {c.candidate: c for c in session.comparisons()}
+    assert found["third"].baseline == "ort"
+    assert found["third"].rounds == 24
+
+
+def test_statistics_follow_the_rounds() -> None:
+    session = started()
+    add_rounds(session, "ort", 100)
+    first = session.latency_stats("ort")
+    assert session.latency_stats("ort") is first
+    add_rounds(session, "ort", 300, start=12)
+    second = session.latency_stats("ort")
+    assert first is not None and second is not None
+    assert (first.rounds, second.rounds) == (12, 24)
 
 
 def test_what_is_set_aside_moves_no_figure() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from typing import Any, cast
 
 import duckdb
 import msgspec
@@ -245,6 +246,39 @@ def change(path: Path, statement: str) -> None:
         database.execute(statement)
 
 
+def test_a_database_without_a_version_is_no_session(path: Path) -> None:
+    write(path, sample_events())
+    change(path, "DELETE FROM meta WHERE key = 'version'")
+    with pytest.raises(SessionFileError, match="no Dualscope session"):
+        read_session(path)
+
+
+class Full:
+    """A connection on which nothing can be committed: the disk is full."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._database = database
+
+    def execute(self, statement: str, *more: Any) -> Any:
+        if statement == "COMMIT":
+            raise duckdb.IOException("no space left on device")
+        return self._database.execute(statement, *more)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def test_a_full_disk_says_so_and_nothing_else(path: Path) -> None:
+    with (
+        pytest.raises(SessionFileError, match="no space left on device"),
+        SessionWriter(path) as writer,
+    ):
+        writer.append(sample_events()[0])
+        writer._db = cast(Any, Full(writer._db))
+        writer.append(sample_events()[-1])
+    assert read_session(path).plan == sample_plan()
+
+
 def test_a_newer_version_is_told(path: Path) -> None:
     write(path, sample_events())
     change(path, f"UPDATE meta SET value = '{session_schema.VERSION + 1}' WHERE key = 'version'")
@@ -260,6 +294,7 @@ def test_a_newer_version_is_told(path: Path) -> None:
         "UPDATE events SET content = 'no json'",
         "UPDATE rounds SET kind = 'sprint'",
         "UPDATE telemetry SET gpus = '[1]'",
+        "UPDATE rounds SET label = 'stranger'",
         "UPDATE meta SET value = 'first' WHERE key = 'version'",
         "DROP TABLE rounds",
     ],

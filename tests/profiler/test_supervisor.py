@@ -337,6 +337,17 @@ def test_cancel_ends_a_hanging_lane(run: Runner) -> None:
     assert session.finished.reason == "stopped"
 
 
+def test_a_trace_that_never_answers_takes_the_lane_out(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its late reply would be taken for that of the next turn."""
+    monkeypatch.setattr(lane_group, "TRACE_TIMEOUT_S", 0.0)
+    _, session = run({"a": steady(1_000_000, hangs_in_trace=True), "b": steady(1_000_000)})
+    assert "did not answer" in session.failures["a"].message
+    assert session.finished is not None
+    assert len(session.rounds["b"]) > len(session.rounds["a"])
+
+
 def test_a_trace_that_fails_does_not_fail_the_lane(run: Runner) -> None:
     error = Failed(error="EngineError", message="No profile.")
     _, session = run({"a": steady(1_000_000, trace_error=error), "b": steady(1_000_000)})

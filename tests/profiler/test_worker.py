@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import time
 from pathlib import Path
 
 import onnx
@@ -176,3 +178,31 @@ def test_close_ends_the_process_in_order(tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="ended with exit code 0"):
             process.receive(60)
         assert process.log_tail() == ()
+
+
+def test_the_peak_is_that_of_before_the_first_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace makes sessions and events of its own, and a peak never falls again."""
+    readings = itertools.count(100)
+    monkeypatch.setattr("profiler.worker._peak_rss_bytes", lambda process: next(readings))
+    worker = worker_with(Counting())
+    peaks = []
+    for command in (Infer(iterations=1), Trace(iterations=1), Infer(iterations=1)):
+        reply = worker.answer(command)
+        if isinstance(reply, Latencies):
+            peaks.append(reply.peak_rss_bytes)
+    assert peaks == [100, 101]
+    assert worker.answer(Infer(iterations=1)).peak_rss_bytes == 101  # type: ignore[union-attr]
+
+
+def test_a_collection_counts_as_the_engines_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would look like the work of other processes."""
+    order: list[str] = []
+
+    def clock() -> int:
+        order.append("cpu")
+        return 0
+
+    monkeypatch.setattr(gc, "collect", lambda: order.append("collect"))
+    monkeypatch.setattr(time, "process_time_ns", clock)
+    worker_with(Counting()).answer(Infer(iterations=1))
+    assert order == ["cpu", "collect", "cpu"]
