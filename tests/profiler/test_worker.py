@@ -183,7 +183,7 @@ def test_close_ends_the_process_in_order(tmp_path: Path) -> None:
 def test_the_peak_is_that_of_before_the_first_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trace makes sessions and events of its own, and a peak never falls again."""
     readings = itertools.count(100)
-    monkeypatch.setattr("profiler.worker._peak_rss_bytes", lambda process: next(readings))
+    monkeypatch.setattr("profiler.worker._peak_rss_bytes", lambda _: next(readings))
     worker = worker_with(Counting())
     peaks = []
     for command in (Infer(iterations=1), Trace(iterations=1), Infer(iterations=1)):
