@@ -14,8 +14,8 @@ from profiler.types import LatencyStats, Round, RoundKind
 
 # Confidence of one look at the interval; over a whole run, with its stopping rule, 95 %.
 LEVEL = 0.98
-# An interval's half-width in standard errors.
-NORMAL_AT_LEVEL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+# A launch of fewer rounds has no part in a figure yet.
+LEAST_ROUNDS = 7
 # How far launches of a pair of lanes are apart before anything is known of them, and for how many
 # launches of its own that counts.
 LAUNCH_SPREAD = 0.01
@@ -102,8 +102,23 @@ def median_interval(values: NDArray[np.float64], *, comparisons: int = 1) -> tup
 
 
 def usable_launches(ratios: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Those with enough rounds for an interval of their own: a launch's first rounds wait."""
-    return [values for values in ratios if math.isfinite(median_interval(values)[1])]
+    """Those with enough rounds to tell how sure their median is: a launch's first rounds wait."""
+    return [values for values in ratios if values.size >= LEAST_ROUNDS]
+
+
+def median_error(values: NDArray[np.float64]) -> float:
+    """Standard error of the log of the median, by order statistics.
+
+    Half of the distance between the ranks one standard deviation (of a sign count, sqrt(n) / 2)
+    away from the middle (McKean and Schrader 1984, with their quantile at 1, so that the spikes
+    of a busy machine have no say), widened for rounds that are correlated, as `median_interval` is.
+    """
+    count = values.size
+    spread = math.sqrt(count * _sign_inflation(values)) / 2
+    low, high = max(0.0, (count - 1) / 2 - spread), min(count - 1.0, (count - 1) / 2 + spread)
+    ordered = np.sort(np.log(values))
+    at = np.interp([low, high], np.arange(count), ordered)
+    return float(at[1] - at[0]) / 2
 
 
 def launches_estimate(
@@ -135,8 +150,7 @@ def launches_estimate(
     if not known:
         return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
     logs = np.array([math.log(float(np.median(values))) for values in known])
-    intervals = [median_interval(values) for values in known]
-    errors = [math.log(high / low) / (2 * NORMAL_AT_LEVEL) for low, high in intervals]
+    errors = [median_error(values) for values in known]
     count, centre = len(known), float(logs.mean())
     within = float(np.mean(np.square(errors)))
     squares = max(0.0, float(np.sum((logs - centre) ** 2)) - (count - 1) * within)

@@ -15,6 +15,7 @@ from profiler.stats import (
     LAUNCH_SPREAD,
     latency_stats,
     launches_estimate,
+    median_error,
     median_interval,
     paired_ratios,
     precision_of_one,
@@ -139,6 +140,16 @@ def test_student_quantiles(probability: float, freedom: int, quantile: float) ->
 
 def launch(ratio: float, rounds: int = 10) -> NDArray[np.float64]:
     return np.full(rounds, ratio)
+
+
+def test_the_medians_error_is_that_of_many_draws() -> None:
+    """By hand: the standard error of a normal median is about 1.253 sigma / sqrt(n)."""
+    rng = np.random.default_rng(3)
+    found = [median_error(np.exp(rng.normal(0, 0.01, 25))) for _ in range(400)]
+    assert np.mean(found) == pytest.approx(1.253 * 0.01 / 5, rel=0.12)
+    spiky = np.exp(np.where(np.arange(25) % 5 == 0, 0.5, rng.normal(0, 0.01, 25)))
+    assert median_error(spiky) < 0.01
+    assert median_error(np.full(9, 2.0)) == 0.0
 
 
 def test_one_launch_has_an_interval_as_wide_as_launches_are_known_to_differ() -> None:
