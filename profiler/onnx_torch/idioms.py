@@ -94,16 +94,8 @@ def _attention(module: torch.nn.Module, node: Any) -> _Attention | None:
     """
     if not _is(node, torch.matmul) or not isinstance(node.args[0], Node):
         return None
-    weights: Any = node.args[0]
-    guard: tuple[Node, ...] = ()
+    weights, guard = _unguarded(module, node.args[0])
     added: tuple[Node, ...] = ()
-    if _only(weights, torch.where):
-        flags, zero, inner = weights.args
-        value = _constant(module, zero)
-        is_guard = _only(flags, torch.isnan) and flags.args[0] is inner
-        if not is_guard or value is None or value.numel() != 1 or value.item() != 0:
-            return None
-        guard, weights = (weights, flags), inner
     if not _is(weights, F.softmax) or weights.args[1] not in (-1, 3):
         return None
     if len(weights.users) != (2 if guard else 1):
@@ -124,6 +116,18 @@ def _attention(module: torch.nn.Module, node: Any) -> _Attention | None:
     nodes = (*guard, weights, *added, scores, *q_nodes, *k_nodes, *_moves(turned))
     v = node.args[1]
     return _Attention(q, k, v, mask, q_factor * k_factor, nodes)
+
+
+def _unguarded(module: torch.nn.Module, value: Any) -> tuple[Any, tuple[Node, ...]]:
+    """What is left of "0 where it is NaN", and the nodes that say so; others stay as they are."""
+    if not _only(value, torch.where):
+        return value, ()
+    flags, zero, inner = value.args
+    number = _constant(module, zero)
+    is_guard = _only(flags, torch.isnan) and flags.args[0] is inner
+    if not is_guard or number is None or number.numel() != 1 or number.item() != 0:
+        return value, ()
+    return inner, (value, flags)
 
 
 def _scaled(module: torch.nn.Module, value: Any) -> tuple[Node, float, tuple[Node, ...]]:

@@ -14,6 +14,7 @@ from profiler.onnx_torch.builder import Builder, Shared
 from profiler.onnx_torch.expansion import all_nodes, expanded, owners
 from profiler.onnx_torch.idioms import rewrite
 from profiler.onnx_torch.inference import infer
+from profiler.onnx_torch.ordering import order_nodes
 from profiler.onnx_torch.registry import handlers, qualified
 from profiler.onnx_torch.values import TORCH_TYPES
 from profiler.onnx_torch.weights import take_weights
@@ -39,6 +40,7 @@ def import_onnx(path: Path) -> torch.fx.GraphModule:
         _check_input(value)
     names = [value.name for value in inputs]
     weights = take_weights(model, path.parent)
+    order_nodes(model)
     plain = expanded(_of_known_opset(model), _missing)
     if missing := _missing(plain.graph):
         raise ConversionError(

@@ -106,10 +106,14 @@ def _by_onnx_runtime(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     fused = {n.op_type for n in all_nodes(model.graph) if n.domain == "com.microsoft"}
     guess = fused <= RANK_OF_FIRST_INPUT
     try:
-        found = SymbolicShapeInference.infer_shapes(
-            model, auto_merge=guess, guess_output_rank=guess, verbose=0
-        )
+        # Step by step: its own function writes a file into the current folder when it gives up.
+        inference = SymbolicShapeInference(2**31 - 1, guess, guess, 0)
+        inference._preprocess(model)
+        is_whole = False
+        while inference.run_:
+            is_whole = inference._infer_impl()
+        inference._update_output_from_vi()
     except Exception:
         # It fails in many ways: the import then finds out at run time what it needs.
         return {}
-    return value_types(found.graph) if found is not None else {}
+    return value_types(inference.out_mp_.graph) if is_whole else {}

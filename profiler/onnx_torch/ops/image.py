@@ -44,6 +44,42 @@ def affine_grid(context: Context, theta: Value, size: Value) -> Value:
     )
 
 
+@op("MaxRoiPool")
+def max_roi_pool(context: Context, x: Value, rois: Value) -> Value:
+    size = tuple(int(n) for n in context.attribute("pooled_shape"))
+    factor = float(context.attribute("spatial_scale", 1.0))
+    return context.call(largest_of_regions, x, rois, size, factor)
+
+
+def largest_of_regions(
+    x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], factor: float
+) -> torch.Tensor:
+    """Regions of whole pixels (Girshick 2015); each is (image, left, top, right, bottom)."""
+    corners = rois[:, 1:] * factor
+    left, top, right, bottom = (corners.sign() * (corners.abs() + 0.5).floor()).unbind(1)
+    rows = _pixels_of_bins(top, bottom, size[0], x.shape[2])
+    columns = _pixels_of_bins(left, right, size[1], x.shape[3])
+    found = x[rois[:, 0].to(torch.int64)]
+    lowest = float("-inf")
+    for axis, bins in ((3, columns), (2, rows)):
+        shape = [-1, 1, 1, 1]
+        shape[axis] = x.shape[axis]
+        parts = [torch.where(one.reshape(shape), found, lowest).amax(axis) for one in bins]
+        found = torch.stack(parts, axis)
+    return torch.where(found == lowest, 0.0, found)
+
+
+def _pixels_of_bins(
+    first: torch.Tensor, last: torch.Tensor, bins: int, pixels: int
+) -> list[torch.Tensor]:
+    """For each bin: which pixels it has in each region, [regions, pixels]. Bins may overlap."""
+    step = (last - first + 1).clamp(min=1)[:, None] / bins
+    places = torch.arange(pixels, device=first.device) - first[:, None]
+    return [
+        (places >= (i * step).floor()) & (places < ((i + 1) * step).ceil()) for i in range(bins)
+    ]
+
+
 @op("RoiAlign")
 def roi_align(context: Context, x: Value, rois: Value, batches: Value) -> Value:
     half = "half_pixel" if context.opset >= 16 else "output_half_pixel"

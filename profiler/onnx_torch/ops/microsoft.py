@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -130,8 +130,10 @@ def fused_matmul(context: Context, a: Value, b: Value) -> Value:
     return found if alpha == 1.0 else context.call(torch.mul, found, alpha)
 
 
-def activated(context: Context, x: Value, name: str, parameters: list[float]) -> Value:
-    """An activation that was fused into another operator."""
+def activated(
+    context: Context, x: Value, name: str, parameters: Sequence[float | None] = ()
+) -> Value:
+    """An activation that was fused into another operator; a parameter may be left out."""
     plain: dict[str, Callable[..., Any]] = {
         "Relu": F.relu,
         "Sigmoid": torch.sigmoid,
@@ -143,17 +145,23 @@ def activated(context: Context, x: Value, name: str, parameters: list[float]) ->
     key = name.lower()
     if name in plain:
         return context.call(plain[name], x)
+    alpha, beta = (*parameters, None, None)[:2]
     if name == "Clip":
-        return context.call(torch.clamp, x, *parameters)
+        return context.call(torch.clamp, x, alpha, beta)
     if name == "HardSwish":
         return context.call(F.hardswish, x)
-    if name == "QuickGelu":
-        return context.call(scaled_swish, x, parameters[0])
+    if name == "QuickGelu" and alpha is not None:
+        return context.call(scaled_swish, x, alpha)
     if key not in FUNCTIONS:
         context.refuse(f"activation {name}")
-    alpha, beta = CONSTANTS.get(key, (0.0, 0.0))
-    given = [*parameters, *(alpha, beta)[len(parameters) :]]
-    return context.call(by_name, x, key, given[0], given[1])
+    first, second = CONSTANTS.get(key, (0.0, 0.0))
+    alpha, beta = first if alpha is None else alpha, second if beta is None else beta
+    return context.call(by_name, x, key, alpha, beta)
+
+
+def _alpha_and_beta(context: Context) -> list[float | None]:
+    found = [context.attribute(f"activation_{name}") for name in ("alpha", "beta")]
+    return [None if value is None else float(value) for value in found]
 
 
 def by_name(x: torch.Tensor, name: str, alpha: float, beta: float) -> torch.Tensor:
@@ -166,18 +174,15 @@ def scaled_swish(x: torch.Tensor, alpha: float) -> torch.Tensor:
 
 @op("FusedMatMulActivation", domain=MS)
 def matmul_activation(context: Context, a: Value, b: Value) -> Value:
-    names = ("activation_alpha", "activation_beta")
-    given = [float(context.attribute(n)) for n in names if context.attribute(n) is not None]
-    return activated(context, fused_matmul(context, a, b), context.attribute("activation"), given)
+    product = fused_matmul(context, a, b)
+    return activated(context, product, context.attribute("activation"), _alpha_and_beta(context))
 
 
 @op("FusedGemm", domain=MS)
 def fused_gemm(context: Context, a: Value, b: Value, c: Value = None) -> Value:
-    names = ("activation_alpha", "activation_beta")
-    given = [float(context.attribute(n)) for n in names if context.attribute(n) is not None]
     found: Value = gemm(context, a, b, c)
     name = context.attribute("activation")
-    return activated(context, found, name, given) if name else found
+    return activated(context, found, name, _alpha_and_beta(context)) if name else found
 
 
 @op("GemmFastGelu", domain=MS)

@@ -53,7 +53,10 @@ def quantized(
     saturate: bool = True,
     precision: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """x / scale, rounded half to even, + zero point, within the range of the type."""
+    """x / scale, rounded half to even, + zero point, within the range of the type.
+
+    NaN, as of a scale that overflows, becomes the lowest number: as ONNX Runtime does it.
+    """
     dtype = TORCH_TYPES[target]
     scale = _spread(scale, x, axis, block)
     if precision is not None:
@@ -74,7 +77,7 @@ def quantized(
     wide = y if y.dtype is torch.float64 else y.to(torch.float32)
     if zero is not None:
         wide = wide + _spread(zero, x, axis, block).to(wide.dtype)
-    return wide.clamp(low, high).to(torch.int32).to(dtype)
+    return wide.nan_to_num(nan=low).clamp(low, high).to(dtype)
 
 
 @op("DequantizeLinear")

@@ -61,34 +61,38 @@ def recurrent(
     kind, direction = context.node.op_type, context.attribute("direction", "forward")
     count = 2 if direction == "bidirectional" else 1
     activations = _activations(context, kind, count)
-    clip = context.attribute("clip")
     settings: dict[str, Any] = {
         "kind": kind,
         "direction": direction,
         "batch_first": context.flag("layout"),
         "after": kind != "GRU" or context.flag("linear_before_reset"),
     }
-    names = [name for name, _, _ in activations]
-    is_plain = (
-        names == [n.lower() for n in DEFAULTS[kind]] * count
-        and lengths is None
-        and peepholes is None
-        and not clip
-        and not context.flag("input_forget")
-        and settings["after"]
-        and direction != "reverse"
-    )
-    if is_plain:
+    if lengths is None and peepholes is None and _is_pytorchs(context, activations, settings):
         weights = _arranged_now(w, r, b, kind)
         if weights is None:
             found = context.call(by_pytorch, x, w, r, b, hidden, cell, settings)
         else:
             found = context.call(by_arranged, x, weights, hidden, cell, count, settings)
     else:
-        settings |= {"activations": activations, "clip": clip}
+        settings |= {"activations": activations, "clip": context.attribute("clip")}
         settings["coupled"] = context.flag("input_forget")
         found = context.call(by_steps, x, w, r, b, lengths, hidden, cell, peepholes, settings)
     return context.parts(found)
+
+
+def _is_pytorchs(
+    context: Context, activations: list[tuple[str, float, float]], settings: dict[str, Any]
+) -> bool:
+    """Whether PyTorch's own modules have the variant."""
+    count = 2 if settings["direction"] == "bidirectional" else 1
+    names = [n.lower() for n in DEFAULTS[settings["kind"]]] * count
+    return bool(
+        [name for name, _, _ in activations] == names
+        and not context.attribute("clip")
+        and not context.flag("input_forget")
+        and settings["after"]
+        and settings["direction"] != "reverse"
+    )
 
 
 def _activations(context: Context, kind: str, count: int) -> list[tuple[str, float, float]]:

@@ -329,3 +329,19 @@ def test_an_output_that_is_an_input_or_a_weight(tmp_path: Path) -> None:
 
 def _opset() -> onnx.OperatorSetIdProto:
     return helper.make_opsetid("", models.OPSET)
+
+
+def test_no_file_is_left_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime's inference does not know the shape of this operator, and would write one."""
+    node = helper.make_node(
+        "FusedMatMulActivation", ["x", "x"], ["h"], domain="com.microsoft", activation="Relu"
+    )
+    nodes = [node, helper.make_node("Exp", ["h"], ["y"])]
+    path = models.write(models.model_bytes(nodes, {"x": [2, 2]}, {"y": [2, 2]}), tmp_path)
+    current = tmp_path / "current"
+    current.mkdir()
+    monkeypatch.chdir(current)
+    import_onnx(path)
+    assert list(current.iterdir()) == []

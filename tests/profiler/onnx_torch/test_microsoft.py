@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,65 +10,23 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
-from onnx import helper
 
 from profiler.errors import ConversionError
 from profiler.onnx_torch import import_onnx
 from profiler.onnx_torch.values import to_tensor
 from tests.profiler.onnx_torch import models
-
-MS = "com.microsoft"
-Array = NDArray[Any]
-Inputs = dict[str, Array | None]
-
-
-def floats(*shape: int, seed: int = 0, scale: float = 1.0) -> Array:
-    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
-
-
-def bytes_(*shape: int, seed: int = 0, signed: bool = False) -> Array:
-    low, high, dtype = (-128, 128, np.int8) if signed else (0, 256, np.uint8)
-    return np.random.default_rng(seed).integers(low, high, shape).astype(dtype)
-
-
-def f32(value: float | Sequence[float]) -> Array:
-    return np.array(value, dtype=np.float32)
-
-
-def u8(value: int) -> Array:
-    return np.array(value, dtype=np.uint8)
-
-
-def i8(value: int) -> Array:
-    return np.array(value, dtype=np.int8)
-
-
-def i32(value: Any) -> Array:
-    return np.array(value, dtype=np.int32)
-
-
-def model_of(
-    op_type: str, inputs: Inputs, outputs: int, constants: Sequence[str], attributes: dict[str, Any]
-) -> onnx.ModelProto:
-    """One node; inputs named in `constants` are weights, None is left out."""
-    names = [name if value is not None else "" for name, value in inputs.items()]
-    domain = "" if op_type == "SimplifiedLayerNormalization" else MS
-    node = helper.make_node(
-        op_type, names, [f"y{i}" for i in range(outputs)], domain=domain, name="n", **attributes
-    )
-    given = {n: v for n, v in inputs.items() if v is not None}
-    values = [
-        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
-        for n, v in given.items()
-        if n not in constants
-    ]
-    results = [helper.make_empty_tensor_value_info(name) for name in node.output]
-    weights = [onnx.numpy_helper.from_array(given[n], n) for n in constants]
-    graph = helper.make_graph([node], "g", values, results, weights)
-    imports = [helper.make_opsetid("", 17), helper.make_opsetid(MS, 1)]
-    return helper.make_model(graph, opset_imports=imports, ir_version=8)
+from tests.profiler.onnx_torch.nodes import (
+    Array,
+    Inputs,
+    bytes_,
+    f32,
+    floats,
+    i8,
+    i32,
+    imported,
+    model_of,
+    u8,
+)
 
 
 def by_both(
@@ -524,6 +481,20 @@ CASES: list[tuple[str, Inputs, int, list[str], dict[str, Any]]] = [
     ),
     ("NhwcMaxPool", {"x": bytes_(1, 6, 6, 2)}, 1, [], {"kernel_shape": [2, 2], "strides": [2, 2]}),
     ("UnfoldTensor", {"x": floats(2, 7)}, 1, [], {"dim": -1, "size": 3, "step": 2}),
+    ("GatherND", {"x": floats(2, 3), "i": np.array([[0, 1], [1, 2]])}, 1, [], {}),
+    ("Pad", {"x": floats(2, 3), "p": np.array([0, 1, 2, 0]), "v": f32(1.5)}, 1, ["p"], {}),
+    ("Range", {"s": f32(1), "l": f32(4), "d": f32(0.5)}, 1, ["s", "l", "d"], {}),
+    ("SampleOp", {"x": floats(2, 3)}, 1, [], {}),
+    (
+        "MatMulInteger16",
+        {
+            "a": np.array([[1, -300], [32767, 5]], np.int16),
+            "b": np.array([[4, 5], [-2, 7]], np.int16),
+        },
+        1,
+        [],
+        {},
+    ),
     ("TransposeMatMul", {"a": floats(4, 3), "b": floats(4, 5)}, 1, [], {"transA": 1}),
 ]
 
@@ -553,61 +524,6 @@ def test_equals_onnx_runtimes_kernel(
         else:
             atol = LSTM_STEP if op_type == "DynamicQuantizeLSTM" else 2e-4
             np.testing.assert_allclose(actual.numpy(), wanted, rtol=2e-3, atol=atol)
-
-
-def imported(
-    op_type: str, inputs: Inputs, outputs: int, attributes: dict[str, Any], folder: Path
-) -> tuple[torch.Tensor, ...]:
-    """The results of an operator that ONNX Runtime has on GPUs only."""
-    model = model_of(op_type, inputs, outputs, [], attributes)
-    module = import_onnx(models.write(model.SerializeToString(), folder))
-    given = [inputs[name] for name in module.meta["input_names"]]
-    found: tuple[torch.Tensor, ...] = module(*(to_tensor(np.array(a)) for a in given))
-    return found
-
-
-def test_group_norm_with_channels_last(tmp_path: Path) -> None:
-    x, gamma, beta = floats(2, 3, 3, 8), floats(8, seed=1), floats(8, seed=2)
-    inputs: Inputs = {"x": x, "g": gamma, "b": beta}
-    attributes = {"groups": 2, "activation": 1, "epsilon": 1e-5}
-    (found,) = imported("GroupNorm", inputs, 1, attributes, tmp_path)
-    first = torch.from_numpy(x).permute(0, 3, 1, 2)
-    normal = F.group_norm(first, 2, torch.from_numpy(gamma), torch.from_numpy(beta), 1e-5)
-    torch.testing.assert_close(found, F.silu(normal).permute(0, 2, 3, 1))
-
-
-def test_skip_group_norm_gives_the_sum_as_well(tmp_path: Path) -> None:
-    x, skip = floats(2, 3, 3, 8), floats(2, 8, seed=5)
-    inputs: Inputs = {"x": x, "g": floats(8, seed=1), "b": floats(8, seed=2), "s": skip}
-    found, total = imported("SkipGroupNorm", inputs, 2, {"groups": 4}, tmp_path)
-    np.testing.assert_allclose(total.numpy(), x + skip[:, None, None], rtol=1e-6)
-    assert found.shape == total.shape
-
-
-def test_bias_add_and_split_gelu(tmp_path: Path) -> None:
-    x, bias, skip = floats(2, 3, 8), floats(8, seed=1), floats(2, 3, 8, seed=2)
-    (found,) = imported("BiasAdd", {"x": x, "b": bias, "s": skip}, 1, {}, tmp_path)
-    np.testing.assert_allclose(found.numpy(), x + bias + skip, rtol=1e-5, atol=1e-6)
-    (found,) = imported("BiasSplitGelu", {"x": x, "b": bias}, 1, {}, tmp_path)
-    values, gates = torch.from_numpy(x + bias).chunk(2, -1)
-    torch.testing.assert_close(found, values * F.gelu(gates))
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_nhwc_conv_takes_weights_of_both_layouts(last: bool, tmp_path: Path) -> None:
-    x, weight = floats(1, 5, 5, 4), floats(6, 4, 3, 3, seed=1)
-    given = np.ascontiguousarray(weight.transpose(0, 2, 3, 1)) if last else weight
-    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    (found,) = imported("NhwcConv", {"x": x, "w": given}, 1, attributes, tmp_path)
-    first = torch.from_numpy(x).permute(0, 3, 1, 2)
-    expected = F.conv2d(first, torch.from_numpy(weight), padding=1).permute(0, 2, 3, 1)
-    torch.testing.assert_close(found, expected)
-
-
-def test_a_weight_of_unclear_layout_is_refused(tmp_path: Path) -> None:
-    inputs: Inputs = {"x": floats(1, 5, 5, 3), "w": floats(6, 3, 3, 3)}
-    with pytest.raises(ConversionError, match="layout"):
-        imported("NhwcConv", inputs, 1, {"kernel_shape": [3, 3]}, tmp_path)
 
 
 def test_a_variant_of_attention_that_is_not_known_is_refused(tmp_path: Path) -> None:
