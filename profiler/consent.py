@@ -185,7 +185,16 @@ def _agreed(
 
 
 def asked_again(source: ModelSource, *, trust: bool) -> ModelSource:
-    """A source from elsewhere, such as a session, with consent as this person gave it."""
+    """A source from elsewhere, such as a session, with consent as this person gave it.
+
+    What has to be asked depends on the file's kind, which only the file itself can tell.
+    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError.
+    """
+    found = model_file.identify(Path(source.path))
+    if found.sha256 != source.sha256 or found.kind is not source.kind:
+        raise ModelFileError(
+            f"{Path(source.path).name} has changed since it was opened.", "Open it again (Ctrl+O)."
+        )
     return checked(_untrusted(source), source.factory, trust=trust)
 
 
@@ -196,7 +205,6 @@ def renewed(plan: RunPlan, *, trust: bool) -> RunPlan:
     """
 
     def renew(source: ModelSource) -> ModelSource:
-        model_file.check_unchanged(source)
         return asked_again(source, trust=trust)
 
     engines = tuple(

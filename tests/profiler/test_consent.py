@@ -13,7 +13,7 @@ from profiler import consent
 from profiler.consent import ConsentNeededError, checked, is_kept, keep, kept, take_back
 from profiler.errors import ModelFileError, PlanError, ProfilerError, UnsafeModelError
 from profiler.model_file import identify
-from profiler.types import EngineKind, EngineSpec, Factory, ModelSource, RunPlan
+from profiler.types import EngineKind, EngineSpec, Factory, ModelKind, ModelSource, RunPlan
 from tests import model_zoo
 
 
@@ -176,6 +176,27 @@ def test_a_session_can_not_bring_arguments_for_a_trusted_factory(tmp_path: Path)
     theirs = msgspec.structs.replace(source.factory, arguments={"classes": 10**9})
     with pytest.raises(ConsentNeededError, match="1000000000"):
         consent.asked_again(msgspec.structs.replace(source, factory=theirs), trust=False)
+
+
+def test_a_session_can_not_say_what_kind_a_file_is(tmp_path: Path) -> None:
+    """A package with native code asks; as a torch.export file it would not."""
+    source = identify(model_zoo.aot_package_stand_in(tmp_path))
+    told = msgspec.structs.replace(source, kind=ModelKind.TORCH_EXPORT)
+    lane = EngineSpec(label="a", engine=EngineKind.TORCH_EXPORT)
+    plan = RunPlan(model=told, inputs=(), engines=(lane,), baseline="a")
+    for ask in (
+        lambda: consent.asked_again(told, trust=False),
+        lambda: consent.renewed(plan, trust=False),
+    ):
+        with pytest.raises(ModelFileError, match="has changed"):
+            ask()
+
+
+def test_a_session_can_not_lend_a_file_the_hash_of_another(foreign: ModelSource) -> None:
+    keep(consent.Trusted(sha256="1" * 64, name="x", what="x"))
+    told = msgspec.structs.replace(foreign, sha256="1" * 64)
+    with pytest.raises(ModelFileError, match="has changed"):
+        consent.asked_again(told, trust=False)
 
 
 @pytest.mark.parametrize("target", ["name", ":name", "module:", "missing.py:build"])
