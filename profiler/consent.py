@@ -1,19 +1,23 @@
 """Which files may run code: what asks for consent, and what was agreed to. In the parent.
 
 Consent counts for one file by its sha256: the model file for a pickled module and an AOTInductor
-package, the Python file for a factory, or a factory's name where it belongs to a package.
+package, the Python file for a factory, or a factory's name where it belongs to a package. For a
+factory it counts for just these arguments, too: they choose what its code does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from profiler import model_file, pickle_safety, settings_folder
+from profiler.console import printable
 from profiler.errors import ModelFileError, PlanError, ProfilerError, UnsafeModelError
 from profiler.pickle_walk import Global
 from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan
@@ -137,9 +141,21 @@ def checked(source: ModelSource, factory: Factory | None = None, *, trust: bool)
 def _with_factory(source: ModelSource, factory: Factory, trust: bool) -> ModelSource:
     factory = _hashed(factory)
     named = msgspec.structs.replace(source, factory=factory)
-    key = hashlib.sha256(f"factory\0{factory.target}\0{factory.sha256}".encode()).hexdigest()
-    what = f"The factory {factory.target} is code that would run."
-    return _agreed(named, Trusted(sha256=key, name=factory.target, what=what), (), trust)
+    given = _encoded(factory.arguments)
+    # One encoding of all three, so that no part of one passes for a part of another.
+    parts = ["factory", factory.target, factory.sha256, given]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    shown = f"{printable(factory.target)} with the arguments {given}"
+    what = f"The factory {shown} is code that would run."
+    entry = Trusted(
+        sha256=key, name=factory.target, what=what, names=(given,) if factory.arguments else ()
+    )
+    return _agreed(named, entry, (), trust)
+
+
+def _encoded(arguments: dict[str, Any]) -> str:
+    """The same text for the same arguments, in ASCII: it is shown, too."""
+    return json.dumps(arguments, sort_keys=True)
 
 
 def _hashed(factory: Factory) -> Factory:
@@ -169,7 +185,16 @@ def _agreed(
 
 
 def asked_again(source: ModelSource, *, trust: bool) -> ModelSource:
-    """A source from elsewhere, such as a session, with consent as this person gave it."""
+    """A source from elsewhere, such as a session, with consent as this person gave it.
+
+    What has to be asked depends on the file's kind, which only the file itself can tell.
+    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError.
+    """
+    found = model_file.identify(Path(source.path))
+    if found.sha256 != source.sha256 or found.kind is not source.kind:
+        raise ModelFileError(
+            f"{Path(source.path).name} has changed since it was opened.", "Open it again (Ctrl+O)."
+        )
     return checked(_untrusted(source), source.factory, trust=trust)
 
 
@@ -180,7 +205,6 @@ def renewed(plan: RunPlan, *, trust: bool) -> RunPlan:
     """
 
     def renew(source: ModelSource) -> ModelSource:
-        model_file.check_unchanged(source)
         return asked_again(source, trust=trust)
 
     engines = tuple(

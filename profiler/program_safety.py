@@ -24,6 +24,8 @@ COPY_BYTES = 1 << 20
 PROGRAM_FILES = ("serialized_exported_program.json",)
 # The prefix of constants that torch unpickles without any limit.
 OPAQUE_OBJECT = "opaque_obj"
+# Where compiled code lies, which torch.export.load loads along.
+NATIVE_CODE = "data/aotinductor/"
 
 _NAME = re.compile(r"[\w.\-/:# ]*")
 _EXPRESSION = re.compile(r"[\w .,=<>!*/%+\-()\[\]'\"|&~^]*")
@@ -87,6 +89,8 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
     name = member.filename.replace("\\", "/").lower()
     if OPAQUE_OBJECT in name:
         raise _unsafe(path, "a pickled Python object as a constant")
+    if NATIVE_CODE in name:
+        raise _unsafe(path, "native code")
     inner = name.partition("/")[2]
     is_program = inner.startswith("models/") or name.rpartition("/")[2] in PROGRAM_FILES
     if not is_program or name.endswith("/"):

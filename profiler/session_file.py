@@ -34,6 +34,8 @@ SUFFIX = ".dualscope"
 FLUSH_INTERVAL_S = 1.0
 # These wait for the next flush; all others, such as a lane that is ready, are written at once.
 FREQUENT = (Round, TelemetrySample, LogLine)
+# A view in a stranger's file is a program, which could read other files and fetch extensions.
+LOCKED_IN: dict[str, Any] = {"enable_external_access": False}
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
 
 
@@ -252,7 +254,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise SessionFileError(f"{path} is no file.", "It may have been moved or deleted.")
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=True, config=LOCKED_IN)
     except duckdb.Error as error:
         text = str(error).lower()
         # The second is DuckDB's word for a file that this same process is writing.
@@ -290,6 +292,8 @@ def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
     copy = duckdb.connect()
     quoted = str(path).replace("'", "''")
     copy.execute(f"ATTACH '{quoted}' AS older (READ_ONLY)")
+    for setting, value in LOCKED_IN.items():
+        copy.execute(f"SET {setting} = {value}")
     copy.execute("COPY FROM DATABASE older TO memory")
     copy.execute("DETACH older")
     for step in range(version, session_schema.VERSION):

@@ -13,7 +13,7 @@ from profiler import consent
 from profiler.consent import ConsentNeededError, checked, is_kept, keep, kept, take_back
 from profiler.errors import ModelFileError, PlanError, ProfilerError, UnsafeModelError
 from profiler.model_file import identify
-from profiler.types import EngineKind, EngineSpec, Factory, ModelSource, RunPlan
+from profiler.types import EngineKind, EngineSpec, Factory, ModelKind, ModelSource, RunPlan
 from tests import model_zoo
 
 
@@ -130,9 +130,7 @@ def test_a_factory_asks_by_the_hash_of_its_file(tmp_path: Path) -> None:
     keep(caught.value.entry)
     trusted = checked(source, factory, trust=False)
     assert trusted.trusted and trusted.factory is not None and trusted.factory.sha256
-    # Other arguments run the same code; another function of the file, or other code, does not.
-    more = msgspec.structs.replace(factory, arguments={"classes": 5})
-    assert checked(source, more, trust=False).trusted
+    # Consent is for this function of this code.
     with pytest.raises(ConsentNeededError):
         checked(source, Factory(target=f"{path}:fails"), trust=False)
     path.write_text(path.read_text() + "# changed")
@@ -148,6 +146,57 @@ def test_a_factory_of_a_package_asks_by_its_name(tmp_path: Path) -> None:
     assert checked(source, Factory(target="package.module:name"), trust=False).trusted
     with pytest.raises(ConsentNeededError):
         checked(source, Factory(target="package.module:other"), trust=False)
+
+
+def test_consent_to_a_factory_covers_just_its_arguments(tmp_path: Path) -> None:
+    source = identify(model_zoo.state_dict(tmp_path))
+    factory = Factory(target="package.module:name", arguments={"a": 1, "b": "\x1b[2J"})
+    with pytest.raises(ConsentNeededError) as caught:
+        checked(source, factory, trust=False)
+    assert r'package.module:name with the arguments {"a": 1, "b": "\u001b[2J"}' in (
+        caught.value.entry.what
+    )
+    keep(caught.value.entry)
+    same = msgspec.structs.replace(factory, arguments={"b": "\x1b[2J", "a": 1})
+    assert checked(source, same, trust=False).trusted
+    for arguments in ({}, {"a": 1}, {"a": "1", "b": "\x1b[2J"}, {**factory.arguments, "evil": 1}):
+        other = msgspec.structs.replace(factory, arguments=arguments)
+        with pytest.raises(ConsentNeededError):
+            checked(source, other, trust=False)
+
+
+def test_a_session_can_not_bring_arguments_for_a_trusted_factory(tmp_path: Path) -> None:
+    weights, target = model_zoo.state_dict(tmp_path), f"{model_zoo.factory_file(tmp_path)}:build"
+    source = checked(identify(weights), Factory(target=target), trust=True)
+    assert source.factory is not None
+    with pytest.raises(ConsentNeededError) as caught:
+        checked(source, source.factory, trust=False)
+    keep(caught.value.entry)
+    assert consent.asked_again(source, trust=False).trusted
+    theirs = msgspec.structs.replace(source.factory, arguments={"classes": 10**9})
+    with pytest.raises(ConsentNeededError, match="1000000000"):
+        consent.asked_again(msgspec.structs.replace(source, factory=theirs), trust=False)
+
+
+def test_a_session_can_not_say_what_kind_a_file_is(tmp_path: Path) -> None:
+    """A package with native code asks; as a torch.export file it would not."""
+    source = identify(model_zoo.aot_package_stand_in(tmp_path))
+    told = msgspec.structs.replace(source, kind=ModelKind.TORCH_EXPORT)
+    lane = EngineSpec(label="a", engine=EngineKind.TORCH_EXPORT)
+    plan = RunPlan(model=told, inputs=(), engines=(lane,), baseline="a")
+    for ask in (
+        lambda: consent.asked_again(told, trust=False),
+        lambda: consent.renewed(plan, trust=False),
+    ):
+        with pytest.raises(ModelFileError, match="has changed"):
+            ask()
+
+
+def test_a_session_can_not_lend_a_file_the_hash_of_another(foreign: ModelSource) -> None:
+    keep(consent.Trusted(sha256="1" * 64, name="x", what="x"))
+    told = msgspec.structs.replace(foreign, sha256="1" * 64)
+    with pytest.raises(ModelFileError, match="has changed"):
+        consent.asked_again(told, trust=False)
 
 
 @pytest.mark.parametrize("target", ["name", ":name", "module:", "missing.py:build"])

@@ -151,6 +151,13 @@ def test_a_constant_that_torch_would_unpickle_is_refused(
     assert "constant" in refused(path, marker).message
 
 
+def test_native_code_beside_a_program_is_refused(honest: Path) -> None:
+    """torch.export.load would load it, too."""
+    path = model_zoo.with_member(honest, "data/aotinductor/model/a.wrapper.so", b"no code")
+    with pytest.raises(UnsafeModelError, match="native code"):
+        load_program(path)
+
+
 def test_a_damaged_program_is_an_error_of_the_file(tmp_path: Path) -> None:
     for content in (b"{", b"\xff\xfe", b"[" * 100_000):
         path = tmp_path / "damaged.pt2"

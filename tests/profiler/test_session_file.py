@@ -229,9 +229,7 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
         for event in sample_events()
     )
     write(path, sample_events())
-    for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
-        change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
-    change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    take_back_to_the_first_version(path)
     before = path.read_bytes()
     assert read_session(path) == expected
     assert path.read_bytes() == before
@@ -239,6 +237,12 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
 
 def test_every_version_has_a_migration() -> None:
     assert set(session_schema.MIGRATIONS) == set(range(1, session_schema.VERSION))
+
+
+def take_back_to_the_first_version(path: Path) -> None:
+    for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
+        change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
+    change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
 
 
 def change(path: Path, statement: str) -> None:
@@ -303,6 +307,21 @@ def test_a_damaged_session_is_told(path: Path, statement: str) -> None:
     write(path, sample_events())
     change(path, statement)
     with pytest.raises(SessionFileError, match="damaged"):
+        read_session(path)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("table", ["meta", "telemetry"])
+def test_a_session_reads_no_other_file(path: Path, table: str, old: bool) -> None:
+    """A view in the place of a table is a program: it would read what it likes, here."""
+    write(path, sample_events())
+    if old:
+        take_back_to_the_first_version(path)
+    secret = path.with_name("secret.csv")
+    secret.write_text("theirs")
+    change(path, f"ALTER TABLE {table} RENAME TO hidden")
+    change(path, f"CREATE VIEW {table} AS SELECT h.* FROM hidden h, read_text('{secret}')")
+    with pytest.raises(SessionFileError, match="disabled by configuration"):
         read_session(path)
 
 
