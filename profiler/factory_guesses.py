@@ -62,17 +62,36 @@ def _misfit(factory: Factory, mappings: list[tuple[str, Tensors]]) -> str:
 def _candidates(path: Path, tensors: Tensors, notes: list[str]) -> Iterator[Factory]:
     config = _config(path.with_name("config.json"))
     for name in config.get("architectures") or ():
-        if isinstance(name, str) and name.isidentifier() and _has("transformers"):
+        if isinstance(name, str) and _is_model_class(name, notes):
             yield Factory(target=f"transformers:{name}", arguments={"config": str(path.parent)})
     classes = _classes(tensors)
     stem = _plain(path.stem)
-    if isinstance(config.get("architecture"), str) and _has("timm"):
-        yield _timm(config["architecture"], int(config.get("num_classes") or classes))
+    architecture = config.get("architecture")
+    # A plain name: timm also takes places to load from.
+    if isinstance(architecture, str) and architecture.isidentifier() and _has("timm"):
+        yield _timm(architecture, int(config.get("num_classes") or classes))
     for name in _by_likeness(stem, _listed("torchvision.models", notes)):
         yield Factory(target=f"torchvision.models:{name}", arguments={"num_classes": classes})
     for name in _by_likeness(stem, _listed("timm", notes)):
         if _plain(name) in stem:
             yield _timm(name, classes)
+
+
+def _is_model_class(name: str, notes: list[str]) -> bool:
+    """Whether transformers has such a model class: a stranger wrote the name, and it is called."""
+    if not (name.isidentifier() and _has("transformers")):
+        return False
+    try:
+        transformers: Any = importlib.import_module("transformers")
+        found = getattr(transformers, name, None)
+        fits = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    except Exception as error:
+        # A package for another version of PyTorch raises anything.
+        notes.append(f"transformers can't be imported here: {str(error)[:200]}")
+        return False
+    if not fits:
+        notes.append(f"{name} of config.json is no model class of transformers.")
+    return fits
 
 
 def _timm(name: str, classes: int) -> Factory:

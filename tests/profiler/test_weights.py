@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from profiler import jobs
+from profiler import factory_guesses, jobs
 from profiler.consent import FactoryNeededError, checked
 from profiler.errors import ModelFileError, UnsafeModelError
 from profiler.factory_guesses import guess
@@ -201,6 +201,20 @@ def test_a_configuration_that_does_not_fit_is_told(tmp_path: Path) -> None:
     assert "does not fit" in guesses.notes[0]
 
 
+@pytest.mark.parametrize("name", ["pipeline", "BertConfig", "AutoModel", "os", "Missing"])
+def test_a_configuration_can_name_model_classes_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tiny_bert(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": [name]}))
+    called: list[Factory] = []
+    monkeypatch.setattr(factory_guesses, "build_module", called.append)
+    guesses = guess(identify(path))
+    assert called == [] and guesses.factories == ()
+    assert f"{name} of config.json is no model class" in guesses.notes[0]
+
+
 def test_weights_alone_tell_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(FactoryNeededError) as caught:
         jobs.inspect_model(model_zoo.state_dict(tmp_path))
@@ -257,6 +271,17 @@ def test_the_file_s_name_and_its_classes_are_tried(package_folder: Path, tmp_pat
     (factory,) = guess(identify(path)).factories
     assert factory.target == "timm:create_model"
     assert factory.arguments == {"model_name": "tiny", "num_classes": 7}
+
+
+def test_a_configuration_names_no_place_to_load_from(
+    package_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package_folder / "timm.py").write_text(TIMM.replace('["tiny", "other"]', "[]"))
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "local-dir:/theirs"}))
+    called: list[Factory] = []
+    monkeypatch.setattr(factory_guesses, "build_module", called.append)
+    assert guess(identify(model_zoo.state_dict(tmp_path))).factories == ()
+    assert called == []
 
 
 def test_a_package_that_can_not_be_imported_is_told(package_folder: Path, tmp_path: Path) -> None:
