@@ -15,7 +15,7 @@ from profiler.errors import CancelledError, PlanError, ProfilerError
 from profiler.version import VERSION
 
 EPILOG = """exit codes:
-  0  done                        5  conversion failed
+  0  done                        5  looking at the model took too long
   2  wrong usage or plan         6  wrong input
   3  not a model                 7  every lane failed
   4  it would run code: --trust  8  session file

@@ -48,7 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="NAME=ENGINE[,key=value...]",
-        help="an engine in one configuration; may be repeated (default: ort and torch-eager)",
+        help="an engine in one configuration; may be repeated (default: ort, "
+        "and torch-script for TorchScript, torch-export for .pt2, else torch-eager)",
     )
     parser.add_argument("--baseline", help="the lane that speedups refer to")
     parser.add_argument(

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from profiler import jobs
+from profiler import cli, jobs
 from profiler.errors import CancelledError, ConversionError, ModelFileError
 from profiler.inputs import apply_overrides
 from profiler.model_file import identify
@@ -152,6 +152,16 @@ def test_a_child_that_takes_too_long_is_ended(
         jobs.onnx_form(identify(model_zoo.pickled_sequential(tmp_path)), [INPUT])
     assert "too long" in caught.value.message
     assert caught.value.hint
+
+
+def test_a_look_that_takes_too_long_has_its_own_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(jobs, "INSPECT_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(jobs, "REAP_S", 0.2)
+    assert cli.run(["info", str(model_zoo.pickled_sequential(tmp_path))]) == 5
+    assert "too long" in capsys.readouterr().err
+    assert "5  looking at the model took too long" in cli.EPILOG
 
 
 def test_the_cache_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
