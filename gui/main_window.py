@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QUrl
@@ -44,7 +43,7 @@ from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
 from profiler.session import Session
-from profiler.session_file import SUFFIX
+from profiler.session_file import SUFFIX, copy_session
 from profiler.telemetry import gpu_status
 from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
 from profiler.version import VERSION
@@ -125,7 +124,9 @@ class MainWindow(QMainWindow):
         if path:
             target = Path(path)
             target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
-            self._in_background(f"Saved {target.name}.", target, lambda: _copy(source, target))
+            self._in_background(
+                f"Saved {target.name}.", target, lambda: copy_session(source, target)
+            )
 
     def export_session(self, exporter: Exporter) -> None:
         """Ask where to, and write."""
@@ -503,14 +504,3 @@ def _menu_button(text: str, menu: QMenu, parent: QWidget) -> QToolButton:
     button.setMenu(menu)
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     return button
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(source, target)
-    except shutil.SameFileError:
-        return
-    except OSError as error:
-        raise SessionFileError(
-            f"{target} can't be written: {error.strerror}.", "Choose another folder."
-        ) from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
@@ -26,6 +29,8 @@ from tests.gui.driving import (
     wait_for_graph,
 )
 from tests.model_zoo import hostile_pickle, pickled_sequential
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_main_job(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
@@ -66,6 +71,28 @@ def test_a_session_is_shown_as_it_was(qtbot: QtBot, window: MainWindow, demo_ses
     assert window.draft.inputs == (stored.plan.inputs if stored.plan else None)
     assert "ONNX Runtime (CPU)" in window.live.latency.figures.text()
     assert not window.runs.running
+
+
+def test_a_broken_off_session_is_saved_whole(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off = tmp_path / "broken off.dualscope"
+    write = (
+        "import os, sys; from pathlib import Path\n"
+        "from profiler.session_file import SessionWriter\n"
+        "from tests.sample_session import sample_events\n"
+        "writer = SessionWriter(Path(sys.argv[1]))\n"
+        "[writer.append(event) for event in sample_events()[:-1]]\n"
+        "writer.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", write, str(broken_off)], cwd=ROOT, check=True)
+    open_session(qtbot, window, broken_off)
+    target = tmp_path / "saved.dualscope"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    window.actions_by_name["save_session"].trigger()
+    wait_for_file(qtbot, target)
+    assert read_session(target) == read_session(broken_off)
+    assert read_session(target).labels()
 
 
 def test_stop_keeps_what_was_measured(qtbot: QtBot, window: MainWindow) -> None:
