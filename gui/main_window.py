@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
         self._quit_when_ended = False
+        self._writing: set[Task] = set()
         self.setWindowTitle("Dualscope")
         self.setAcceptDrops(True)
         self.setMinimumSize(960, 620)
@@ -454,8 +455,13 @@ class MainWindow(QMainWindow):
         task = Task(lambda *_: work(), self)
         task.done.connect(lambda _: self.status.show_message(done_text))
         task.failed.connect(self.messages.show_error)
-        task.finished.connect(task.deleteLater)
+        task.finished.connect(lambda: self._on_written(task))
+        self._writing.add(task)
         task.start()
+
+    def _on_written(self, task: Task) -> None:
+        self._writing.discard(task)
+        task.deleteLater()
 
     def _save_settings(self) -> None:
         self.settings.time_limit_s = self.draft.time_limit_s
@@ -487,7 +493,9 @@ class MainWindow(QMainWindow):
             return
         self._save_settings()
         self.opener.shut_down()
-        self._gpu_task.wait()
+        # A file that was asked for is written to its end.
+        for task in (self._gpu_task, *self._writing):
+            task.wait()
         self.graph.graph.shut_down()
         super().closeEvent(event)
 

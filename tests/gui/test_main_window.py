@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from gui import main_window
 from gui.main_window import MainWindow
 from profiler.exporters import formats
+from profiler.session import Session
 from profiler.session_file import read_session
 from profiler.types import EngineKind, EngineSpec
 from tests.gui.driving import (
@@ -93,6 +96,30 @@ def test_a_broken_off_session_is_saved_whole(
     wait_for_file(qtbot, target)
     assert read_session(target) == read_session(broken_off)
     assert read_session(target).labels()
+
+
+def test_closing_waits_for_what_is_being_written(
+    qtbot: QtBot,
+    window: MainWindow,
+    demo_session: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow_export(_: Session, __: str, target: Path) -> None:
+        begun.set()
+        go_on.wait(PATIENCE_MS / 1000)
+        target.write_text("whole")
+
+    monkeypatch.setattr(main_window, "export", slow_export)
+    open_session(qtbot, window, demo_session)
+    target = tmp_path / "exported.json"
+    window.export_to(formats()["json"], target)
+    assert begun.wait(PATIENCE_MS / 1000)
+    threading.Timer(0.5, go_on.set).start()
+    window.close()
+    assert target.read_text() == "whole"
 
 
 def test_stop_keeps_what_was_measured(qtbot: QtBot, window: MainWindow) -> None:
