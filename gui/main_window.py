@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
         self._quit_when_ended = False
+        self._graph_put_off = False
         self._writing: set[Task] = set()
         self.setWindowTitle("Dualscope")
         self.setAcceptDrops(True)
@@ -304,7 +305,7 @@ class MainWindow(QMainWindow):
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
-        self.runs.started.connect(self._refresh)
+        self.runs.started.connect(self._on_run_started)
         self.runs.ended.connect(self._on_run_ended)
         self.session_model.events_applied.connect(self._on_events_applied)
         self.session_model.session_reset.connect(self._refresh)
@@ -368,6 +369,7 @@ class MainWindow(QMainWindow):
         self.messages.show_error(error)
 
     def _on_model_opened(self, info: ModelInfo) -> None:
+        self.opener.drop_form()
         path = Path(info.source.path)
         settings.remember_file(self.settings, path)
         self._save_settings()
@@ -387,6 +389,7 @@ class MainWindow(QMainWindow):
                 SessionFileError(f"{path.name} holds no run.", "It was broken off at its start.")
             )
             return
+        self.opener.drop_form()
         self.draft.set_plan(session.plan)
         self.session_model.show(session, path)
         self.status.show_session(session)
@@ -415,6 +418,13 @@ class MainWindow(QMainWindow):
             if isinstance(event, ModelConverted):
                 self.graph.add_form("ONNX form", Path(event.model.path))
 
+    def _on_run_started(self) -> None:
+        """A conversion beside the lanes would take the CPU that they are measured on."""
+        self._graph_put_off = self.opener.drop_form()
+        if self._graph_put_off:
+            self.graph.show_text("The graph is drawn when the run has ended.")
+        self._refresh()
+
     def _on_run_ended(self, error: ProfilerError | None) -> None:
         if error is not None:
             self.messages.show_error(error)
@@ -427,6 +437,9 @@ class MainWindow(QMainWindow):
         self._refresh()
         if self._quit_when_ended:
             self.close()
+        elif self._graph_put_off and not self.graph.form.count():
+            assert self.draft.info is not None
+            self._show_graph(self.draft.info)
 
     def _tell_failures(self) -> None:
         session = self.session_model.session

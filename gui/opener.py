@@ -37,6 +37,7 @@ class Opener(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._task: Task | None = None
+        self._form: Task | None = None
         self._tasks: set[Task] = set()
 
     @property
@@ -73,6 +74,7 @@ class Opener(QObject):
 
     def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
         """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""
+        self.drop_form()
         task = self._task_for(
             lambda cancelled, progress: onnx_form(
                 consent.asked_again(source, trust=False),
@@ -83,18 +85,28 @@ class Opener(QObject):
         )
         task.done.connect(lambda found: self.form_found.emit(Path(found[0].path)))
         task.failed.connect(self.form_failed)
+        self._form = task
         task.start()
 
+    def drop_form(self) -> bool:
+        """Give up the conversion that is for the graph; whether one was going on."""
+        going_on = self._form is not None
+        if self._form is not None:
+            self._form.cancel()
+            self._form = None
+        return going_on
+
     def cancel(self) -> None:
-        """Give up whatever is being opened or converted."""
-        for task in list(self._tasks):
-            task.cancel()
-        self._task = None
+        """Give up what is being opened or checked."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
         self.busy.emit("")
 
     def shut_down(self) -> None:
-        """Cancel, and wait for the threads."""
+        """Cancel all, and wait for the threads."""
         self.cancel()
+        self.drop_form()
         for task in list(self._tasks):
             task.wait()
 
@@ -122,6 +134,8 @@ class Opener(QObject):
 
     def _forget(self, task: Task) -> None:
         self._tasks.discard(task)
+        if self._form is task:
+            self._form = None
         task.deleteLater()
 
     def _on_over(self, task: Task, then: Callable[[], None]) -> None:

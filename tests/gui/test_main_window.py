@@ -198,6 +198,27 @@ def test_a_pickled_module_shows_the_graph_of_its_onnx_form(
     assert int(window.graph.facts.split()[0]) >= 2
 
 
+def test_a_check_leaves_the_conversion_for_the_graph_alone(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    open_model(qtbot, window, pickled_sequential(tmp_path), graph=False)
+    window.opener.check(window.draft.plan(), lambda _: None)
+    wait_for_graph(qtbot, window)
+
+
+def test_the_graph_is_drawn_after_a_run_that_came_before_it(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    open_model(qtbot, window, pickled_sequential(tmp_path), graph=False)
+    window.draft.remove_engine("ort")
+    with qtbot.waitSignal(window.runs.started, timeout=PATIENCE_MS):
+        window.draft.time_limit_s = 2.0
+        window.profile()
+    assert not window.opener.drop_form(), "nothing is converted beside the lanes"
+    qtbot.waitUntil(lambda: not window.runs.running, timeout=PATIENCE_MS)
+    wait_for_graph(qtbot, window)
+
+
 def test_a_model_that_changed_is_not_measured(
     qtbot: QtBot, window: MainWindow, tmp_path: Path
 ) -> None:
