@@ -24,7 +24,8 @@ class Opener(QObject):
 
     Signals: `busy(str)` with what goes on or "" when it is over, `model_opened(ModelInfo)`,
     `session_opened(Session, Path)`, `failed(ProfilerError)`, `form_found(Path)` with the ONNX form
-    of a model whose own file has no graph, `form_failed(ProfilerError)`.
+    of a model whose own file has no graph, `form_failed(ProfilerError)`. `again` repeats what was
+    asked last.
     """
 
     busy = Signal(str)
@@ -38,6 +39,7 @@ class Opener(QObject):
         super().__init__(parent)
         self._task: Task | None = None
         self._form: Task | None = None
+        self.again: Callable[[], None] = lambda: None
         self._tasks: set[Task] = set()
 
     @property
@@ -47,6 +49,7 @@ class Opener(QObject):
 
     def open(self, path: Path, factory: Factory | None = None) -> None:
         """Open a model or, by its suffix, a session; `factory` builds the module of weights."""
+        self.again = lambda: self.open(path, factory)
         if path.suffix.lower() == SUFFIX:
             self._start(f"Reading {path.name}…", lambda *_: read_session(path), self._on_session)
             self._session_path = path
@@ -70,6 +73,7 @@ class Opener(QObject):
             assert isinstance(result, RunPlan)
             then(result)
 
+        self.again = lambda: self.check(plan, then)
         self._start("Checking the model file…", work, go_on)
 
     def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
