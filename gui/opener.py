@@ -64,7 +64,7 @@ class Opener(QObject):
         """Call `then` with the plan if it can still be run; else `failed` says why not."""
 
         def work(cancelled: Callable[[], bool], _: object) -> RunPlan:
-            renewed = consent.renewed(plan, trust=False)
+            renewed = consent.renewed(plan, trust=False, cancelled=cancelled)
             if needs_capabilities(renewed):
                 check_capabilities(renewed, capabilities(cancelled=cancelled))
             return renewed
@@ -81,7 +81,7 @@ class Opener(QObject):
         self.drop_form()
         task = self._task_for(
             lambda cancelled, progress: onnx_form(
-                consent.asked_again(source, trust=False),
+                consent.asked_again(source, trust=False, cancelled=cancelled),
                 inputs,
                 on_progress=progress,
                 cancelled=cancelled,
