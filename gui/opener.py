@@ -12,7 +12,7 @@ from profiler import consent
 from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
-from profiler.session_file import SUFFIX, read_session
+from profiler.session_file import looks_like_session, read_session
 from profiler.types import Factory, InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
 
 # Netron draws these files themselves; of the others the ONNX form is shown.
@@ -48,17 +48,21 @@ class Opener(QObject):
         return self._task is not None
 
     def open(self, path: Path, factory: Factory | None = None) -> None:
-        """Open a model or, by its suffix, a session; `factory` builds the module of weights."""
+        """Open a model or a session; `factory` builds the module of weights."""
         self.again = lambda: self.open(path, factory)
-        if path.suffix.lower() == SUFFIX:
-            self._start(f"Reading {path.name}…", lambda *_: read_session(path), self._on_session)
-            self._session_path = path
-        else:
-            self._start(
-                f"Looking at {path.name}…",
-                lambda cancelled, _: inspect_model(path, factory=factory, cancelled=cancelled),
-                self._on_model,
-            )
+
+        def work(cancelled: Callable[[], bool], _: object) -> Session | ModelInfo:
+            if looks_like_session(path):
+                return read_session(path)
+            return inspect_model(path, factory=factory, cancelled=cancelled)
+
+        def go_on(result: object) -> None:
+            if isinstance(result, Session):
+                self.session_opened.emit(result, path)
+            else:
+                self.model_opened.emit(result)
+
+        self._start(f"Looking at {path.name}…", work, go_on)
 
     def check(self, plan: RunPlan, then: Callable[[RunPlan], None]) -> None:
         """Call `then` with the plan if it can still be run; else `failed` says why not."""
@@ -148,11 +152,3 @@ class Opener(QObject):
         self._task = None
         self.busy.emit("")
         then()
-
-    def _on_model(self, result: object) -> None:
-        assert isinstance(result, ModelInfo)
-        self.model_opened.emit(result)
-
-    def _on_session(self, result: object) -> None:
-        assert isinstance(result, Session)
-        self.session_opened.emit(result, self._session_path)

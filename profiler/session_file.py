@@ -203,6 +203,8 @@ def looks_like_session(path: Path) -> bool:
     """By its suffix or a DuckDB database's first bytes; `read_session` says whether it is one."""
     if path.suffix == SUFFIX:
         return True
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(12)[8:] == b"DUCK"

@@ -76,6 +76,15 @@ def test_a_session_is_shown_as_it_was(qtbot: QtBot, window: MainWindow, demo_ses
     assert not window.runs.running
 
 
+def test_a_session_is_known_by_its_content(
+    qtbot: QtBot, window: MainWindow, demo_session: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "renamed.db"
+    renamed.write_bytes(demo_session.read_bytes())
+    open_session(qtbot, window, renamed)
+    assert window.session_model.path == renamed
+
+
 def test_a_broken_off_session_is_saved_whole(
     qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
