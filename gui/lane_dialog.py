@@ -140,7 +140,7 @@ class LaneDialog(QDialog):
         engine = EngineKind(self.engine.currentData())
         label, chosen = self.label.text().strip(), self._chosen()
         # A lane's own model file is read whole, for its hash.
-        self._task = Task(lambda *_: lane_spec(label, engine, chosen), self)
+        self._task = Task(lambda cancelled, _: lane_spec(label, engine, chosen, cancelled), self)
         self._task.done.connect(self._on_made)
         self._task.failed.connect(self._on_refused)
         self.setEnabled(False)

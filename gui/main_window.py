@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QUrl
@@ -44,7 +43,7 @@ from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
 from profiler.session import Session
-from profiler.session_file import SUFFIX
+from profiler.session_file import SUFFIX, copy_session
 from profiler.telemetry import gpu_status
 from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
 from profiler.version import VERSION
@@ -68,6 +67,8 @@ class MainWindow(QMainWindow):
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
         self._quit_when_ended = False
+        self._graph_put_off = False
+        self._writing: set[Task] = set()
         self.setWindowTitle("Dualscope")
         self.setAcceptDrops(True)
         self.setMinimumSize(960, 620)
@@ -125,7 +126,9 @@ class MainWindow(QMainWindow):
         if path:
             target = Path(path)
             target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
-            self._in_background(f"Saved {target.name}.", target, lambda: _copy(source, target))
+            self._in_background(
+                f"Saved {target.name}.", target, lambda: copy_session(source, target)
+            )
 
     def export_session(self, exporter: Exporter) -> None:
         """Ask where to, and write."""
@@ -302,7 +305,7 @@ class MainWindow(QMainWindow):
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
-        self.runs.started.connect(self._refresh)
+        self.runs.started.connect(self._on_run_started)
         self.runs.ended.connect(self._on_run_ended)
         self.session_model.events_applied.connect(self._on_events_applied)
         self.session_model.session_reset.connect(self._refresh)
@@ -366,6 +369,7 @@ class MainWindow(QMainWindow):
         self.messages.show_error(error)
 
     def _on_model_opened(self, info: ModelInfo) -> None:
+        self.opener.drop_form()
         path = Path(info.source.path)
         settings.remember_file(self.settings, path)
         self._save_settings()
@@ -385,6 +389,7 @@ class MainWindow(QMainWindow):
                 SessionFileError(f"{path.name} holds no run.", "It was broken off at its start.")
             )
             return
+        self.opener.drop_form()
         self.draft.set_plan(session.plan)
         self.session_model.show(session, path)
         self.status.show_session(session)
@@ -413,6 +418,13 @@ class MainWindow(QMainWindow):
             if isinstance(event, ModelConverted):
                 self.graph.add_form("ONNX form", Path(event.model.path))
 
+    def _on_run_started(self) -> None:
+        """A conversion beside the lanes would take the CPU that they are measured on."""
+        self._graph_put_off = self.opener.drop_form()
+        if self._graph_put_off:
+            self.graph.show_text("The graph is drawn when the run has ended.")
+        self._refresh()
+
     def _on_run_ended(self, error: ProfilerError | None) -> None:
         if error is not None:
             self.messages.show_error(error)
@@ -425,6 +437,9 @@ class MainWindow(QMainWindow):
         self._refresh()
         if self._quit_when_ended:
             self.close()
+        elif self._graph_put_off and not self.graph.form.count():
+            assert self.draft.info is not None
+            self._show_graph(self.draft.info)
 
     def _tell_failures(self) -> None:
         session = self.session_model.session
@@ -453,8 +468,13 @@ class MainWindow(QMainWindow):
         task = Task(lambda *_: work(), self)
         task.done.connect(lambda _: self.status.show_message(done_text))
         task.failed.connect(self.messages.show_error)
-        task.finished.connect(task.deleteLater)
+        task.finished.connect(lambda: self._on_written(task))
+        self._writing.add(task)
         task.start()
+
+    def _on_written(self, task: Task) -> None:
+        self._writing.discard(task)
+        task.deleteLater()
 
     def _save_settings(self) -> None:
         self.settings.time_limit_s = self.draft.time_limit_s
@@ -486,7 +506,9 @@ class MainWindow(QMainWindow):
             return
         self._save_settings()
         self.opener.shut_down()
-        self._gpu_task.wait()
+        # A file that was asked for is written to its end.
+        for task in (self._gpu_task, *self._writing):
+            task.wait()
         self.graph.graph.shut_down()
         super().closeEvent(event)
 
@@ -503,14 +525,3 @@ def _menu_button(text: str, menu: QMenu, parent: QWidget) -> QToolButton:
     button.setMenu(menu)
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     return button
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(source, target)
-    except shutil.SameFileError:
-        return
-    except OSError as error:
-        raise SessionFileError(
-            f"{target} can't be written: {error.strerror}.", "Choose another folder."
-        ) from error

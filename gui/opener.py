@@ -12,7 +12,7 @@ from profiler import consent
 from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
-from profiler.session_file import SUFFIX, read_session
+from profiler.session_file import looks_like_session, read_session
 from profiler.types import Factory, InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
 
 # Netron draws these files themselves; of the others the ONNX form is shown.
@@ -24,7 +24,8 @@ class Opener(QObject):
 
     Signals: `busy(str)` with what goes on or "" when it is over, `model_opened(ModelInfo)`,
     `session_opened(Session, Path)`, `failed(ProfilerError)`, `form_found(Path)` with the ONNX form
-    of a model whose own file has no graph, `form_failed(ProfilerError)`.
+    of a model whose own file has no graph, `form_failed(ProfilerError)`. `again` repeats what was
+    asked last.
     """
 
     busy = Signal(str)
@@ -37,6 +38,8 @@ class Opener(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._task: Task | None = None
+        self._form: Task | None = None
+        self.again: Callable[[], None] = lambda: None
         self._tasks: set[Task] = set()
 
     @property
@@ -45,22 +48,27 @@ class Opener(QObject):
         return self._task is not None
 
     def open(self, path: Path, factory: Factory | None = None) -> None:
-        """Open a model or, by its suffix, a session; `factory` builds the module of weights."""
-        if path.suffix.lower() == SUFFIX:
-            self._start(f"Reading {path.name}…", lambda *_: read_session(path), self._on_session)
-            self._session_path = path
-        else:
-            self._start(
-                f"Looking at {path.name}…",
-                lambda cancelled, _: inspect_model(path, factory=factory, cancelled=cancelled),
-                self._on_model,
-            )
+        """Open a model or a session; `factory` builds the module of weights."""
+        self.again = lambda: self.open(path, factory)
+
+        def work(cancelled: Callable[[], bool], _: object) -> Session | ModelInfo:
+            if looks_like_session(path):
+                return read_session(path)
+            return inspect_model(path, factory=factory, cancelled=cancelled)
+
+        def go_on(result: object) -> None:
+            if isinstance(result, Session):
+                self.session_opened.emit(result, path)
+            else:
+                self.model_opened.emit(result)
+
+        self._start(f"Looking at {path.name}…", work, go_on)
 
     def check(self, plan: RunPlan, then: Callable[[RunPlan], None]) -> None:
         """Call `then` with the plan if it can still be run; else `failed` says why not."""
 
         def work(cancelled: Callable[[], bool], _: object) -> RunPlan:
-            renewed = consent.renewed(plan, trust=False)
+            renewed = consent.renewed(plan, trust=False, cancelled=cancelled)
             if needs_capabilities(renewed):
                 check_capabilities(renewed, capabilities(cancelled=cancelled))
             return renewed
@@ -69,13 +77,15 @@ class Opener(QObject):
             assert isinstance(result, RunPlan)
             then(result)
 
+        self.again = lambda: self.check(plan, then)
         self._start("Checking the model file…", work, go_on)
 
     def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
         """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""
+        self.drop_form()
         task = self._task_for(
             lambda cancelled, progress: onnx_form(
-                consent.asked_again(source, trust=False),
+                consent.asked_again(source, trust=False, cancelled=cancelled),
                 inputs,
                 on_progress=progress,
                 cancelled=cancelled,
@@ -83,18 +93,28 @@ class Opener(QObject):
         )
         task.done.connect(lambda found: self.form_found.emit(Path(found[0].path)))
         task.failed.connect(self.form_failed)
+        self._form = task
         task.start()
 
+    def drop_form(self) -> bool:
+        """Give up the conversion that is for the graph; whether one was going on."""
+        going_on = self._form is not None
+        if self._form is not None:
+            self._form.cancel()
+            self._form = None
+        return going_on
+
     def cancel(self) -> None:
-        """Give up whatever is being opened or converted."""
-        for task in list(self._tasks):
-            task.cancel()
-        self._task = None
+        """Give up what is being opened or checked."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
         self.busy.emit("")
 
     def shut_down(self) -> None:
-        """Cancel, and wait for the threads."""
+        """Cancel all, and wait for the threads."""
         self.cancel()
+        self.drop_form()
         for task in list(self._tasks):
             task.wait()
 
@@ -122,6 +142,8 @@ class Opener(QObject):
 
     def _forget(self, task: Task) -> None:
         self._tasks.discard(task)
+        if self._form is task:
+            self._form = None
         task.deleteLater()
 
     def _on_over(self, task: Task, then: Callable[[], None]) -> None:
@@ -130,11 +152,3 @@ class Opener(QObject):
         self._task = None
         self.busy.emit("")
         then()
-
-    def _on_model(self, result: object) -> None:
-        assert isinstance(result, ModelInfo)
-        self.model_opened.emit(result)
-
-    def _on_session(self, result: object) -> None:
-        assert isinstance(result, Session)
-        self.session_opened.emit(result, self._session_path)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from profiler.inputs import replace
 from profiler.lanes import takes
 from profiler.plan import default_engines, default_plan
-from profiler.types import EngineSpec, InputSpec, ModelInfo, ModelKind, RunPlan
+from profiler.types import EngineSpec, InputSpec, ModelInfo, ModelKind, RunPlan, Tolerance
 
 
 class PlanDraft(QObject):
@@ -24,9 +24,14 @@ class PlanDraft(QObject):
         self.baseline = ""
         self.time_limit_s = 60.0
         self.target_width = 0.02
+        self.seed = 0
+        self.tolerance: Tolerance | None = None
 
     def set_model(self, info: ModelInfo) -> None:
-        """Another model: its own inputs; limits stay, and lanes as far as they can run it."""
+        """Another model: its own inputs; limits stay, and lanes as far as they can run it.
+
+        A seed and a tolerance belong to the session that they came with.
+        """
         before = self.info.source.kind if self.info else ModelKind.ONNX
         kind = info.source.kind
         unchanged = self.engines == default_engines(before)
@@ -36,6 +41,7 @@ class PlanDraft(QObject):
             self.engines, self.baseline = default_engines(kind), ""
         self.info = info
         self.inputs = info.inputs
+        self.seed, self.tolerance = 0, None
         self.changed.emit()
 
     def set_plan(self, plan: RunPlan) -> None:
@@ -44,6 +50,9 @@ class PlanDraft(QObject):
         self.inputs = plan.inputs
         self.engines = plan.engines
         self.baseline = plan.baseline
+        self.time_limit_s = plan.stopping.time_limit_s
+        self.target_width = plan.stopping.target_width
+        self.seed, self.tolerance = plan.seed, plan.tolerance
         self.changed.emit()
 
     def set_input(self, spec: InputSpec) -> None:
@@ -94,6 +103,8 @@ class PlanDraft(QObject):
             baseline=self.baseline or None,
             time_limit_s=self.time_limit_s,
             target_width=self.target_width,
+            seed=self.seed,
+            tolerance=self.tolerance,
         )
 
     def _with_free_label(self, spec: EngineSpec, others: tuple[EngineSpec, ...]) -> EngineSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -18,7 +19,7 @@ from profiler.types import Factory, ModelSource
 
 
 class Questions(QObject):
-    """Asks, keeps the answer, and opens the file again.
+    """Asks, keeps the answer, and has the opener do again what led to the question.
 
     Signals: `failed(ProfilerError)`, `declined(ProfilerError)` when the person chose "Cancel".
     """
@@ -49,18 +50,18 @@ class Questions(QObject):
         self._open(dialog)
 
     def _ask_consent(self, error: ConsentNeededError) -> None:
-        dialog = ConsentDialog(error, self._window)
-        dialog.accepted.connect(lambda: self._agree(error))
+        dialog, again = ConsentDialog(error, self._window), self._opener.again
+        dialog.accepted.connect(lambda: self._agree(error, again))
         dialog.rejected.connect(lambda: self.declined.emit(_declined(error.source)))
         self._open(dialog)
 
-    def _agree(self, error: ConsentNeededError) -> None:
+    def _agree(self, error: ConsentNeededError, again: Callable[[], None]) -> None:
         try:
             consent.keep(error.entry)
         except ProfilerError as failure:
             self.failed.emit(failure)
             return
-        self._opener.open(Path(error.source.path), error.source.factory)
+        again()
 
     def _ask_factory(self, error: FactoryNeededError) -> None:
         dialog = FactoryDialog(error, self._factories.get(error.source.sha256), self._window)
@@ -71,14 +72,18 @@ class Questions(QObject):
     def _take(self, error: FactoryNeededError, factory: Factory) -> None:
         """The dialog has asked for consent already."""
         self._factories[error.source.sha256] = factory
+
+        def again() -> None:
+            self._opener.open(Path(error.source.path), factory)
+
         try:
             consent.checked(error.source, factory, trust=False)
         except ConsentNeededError as asked:
-            self._agree(asked)
+            self._agree(asked, again)
         except ProfilerError as failure:
             self.failed.emit(failure)
         else:
-            self._opener.open(Path(error.source.path), factory)
+            again()
 
     def _open(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)

@@ -184,13 +184,16 @@ def _agreed(
     return msgspec.structs.replace(source, trusted=True)
 
 
-def asked_again(source: ModelSource, *, trust: bool) -> ModelSource:
+def asked_again(
+    source: ModelSource, *, trust: bool, cancelled: model_file.Cancelled | None = None
+) -> ModelSource:
     """A source from elsewhere, such as a session, with consent as this person gave it.
 
     What has to be asked depends on the file's kind, which only the file itself can tell.
-    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError.
+    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError,
+    CancelledError.
     """
-    found = model_file.identify(Path(source.path))
+    found = model_file.identify(Path(source.path), cancelled)
     if found.sha256 != source.sha256 or found.kind is not source.kind:
         raise ModelFileError(
             f"{Path(source.path).name} has changed since it was opened.", "Open it again (Ctrl+O)."
@@ -198,14 +201,17 @@ def asked_again(source: ModelSource, *, trust: bool) -> ModelSource:
     return checked(_untrusted(source), source.factory, trust=trust)
 
 
-def renewed(plan: RunPlan, *, trust: bool) -> RunPlan:
+def renewed(
+    plan: RunPlan, *, trust: bool, cancelled: model_file.Cancelled | None = None
+) -> RunPlan:
     """The plan on the files as they are now, with consent asked anew for each.
 
-    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError.
+    Raises ModelFileError for a file that changed, ConsentNeededError, UnsafeModelError,
+    CancelledError.
     """
 
     def renew(source: ModelSource) -> ModelSource:
-        return asked_again(source, trust=trust)
+        return asked_again(source, trust=trust, cancelled=cancelled)
 
     engines = tuple(
         msgspec.structs.replace(spec, model=renew(spec.model)) if spec.model else spec

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +28,9 @@ from profiler.types import InputSpec, ModelKind, ModelSource
 CACHE_VERSION = 2
 # A protocol buffer ends at 2 GiB; weights above this go beside the file.
 EXTERNAL_ABOVE_BYTES = 1 << 30
+MODEL, NOTES, DRAFT = "model.onnx", "notes.json", ".part"
+# No conversion may take this long (`jobs.CONVERT_TIMEOUT_S`).
+ABANDONED_AFTER_S = 2 * 3600.0
 Progress = Callable[[str], None]
 
 
@@ -39,13 +45,10 @@ def convert_to_onnx(
     from profiler.model_file import identify
 
     target = out_dir / _key(source, inputs)
-    model_path, notes_path = target / "model.onnx", target / "notes.json"
-    if not (notes_path.exists() and model_path.exists()):
-        target.mkdir(parents=True, exist_ok=True)
-        notes = _convert(source, inputs, model_path, progress)
-        notes_path.write_text(json.dumps(notes), encoding="utf-8")
-    notes = json.loads(notes_path.read_text(encoding="utf-8"))
-    found = identify(model_path)
+    if not _is_whole(target):
+        _make(source, inputs, target, progress)
+    notes = json.loads((target / NOTES).read_text(encoding="utf-8"))
+    found = identify(target / MODEL)
     model = ModelSource(
         path=found.path,
         kind=found.kind,
@@ -56,6 +59,37 @@ def convert_to_onnx(
         derived_from=source.sha256,
     )
     return model, tuple(notes)
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / MODEL).exists() and (folder / NOTES).exists()
+
+
+def _make(
+    source: ModelSource, inputs: Sequence[InputSpec], target: Path, progress: Progress
+) -> None:
+    """Convert in a folder beside the target: another process may be at the same, or kill this."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
+    with tempfile.TemporaryDirectory(dir=target.parent, suffix=DRAFT) as folder:
+        draft = Path(folder) / target.name
+        draft.mkdir()
+        notes = _convert(source, inputs, draft / MODEL, progress)
+        (draft / NOTES).write_text(json.dumps(notes), encoding="utf-8")
+        try:
+            draft.rename(target)
+        except OSError:
+            # Another process was faster, unless an older version left half of a conversion.
+            if not _is_whole(target):
+                shutil.rmtree(target)
+                draft.rename(target)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what conversions that were killed have left."""
+    for draft in folder.glob(f"*{DRAFT}"):
+        if time.time() - draft.stat().st_mtime > ABANDONED_AFTER_S:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _key(source: ModelSource, inputs: Sequence[InputSpec]) -> str:

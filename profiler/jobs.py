@@ -65,7 +65,7 @@ def inspect_model(
     file or the factory runs. Raises ModelFileError, UnsafeModelError, CancelledError, and
     ConsentNeededError or FactoryNeededError where the person has to be asked.
     """
-    source = consent.checked(model_file.identify(path), factory, trust=trust)
+    source = consent.checked(model_file.identify(path, cancelled), factory, trust=trust)
     if source.kind in model_file.WEIGHTS_KINDS and source.factory is None:
         raise FactoryNeededError(source, _guesses(source, cancelled))
     answer = _run(InspectJob(source=source), INSPECT_TIMEOUT_S, ModelFileError, None, cancelled)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.errors import PlanError
-from profiler.model_file import identify
+from profiler.model_file import Cancelled, identify
 from profiler.types import EngineKind, EngineSpec, ModelKind
 
 Value = str | int | float | bool
@@ -121,8 +121,13 @@ def parse_lane(text: str) -> EngineSpec:
     return lane_spec(label, EngineKind(engine), chosen)
 
 
-def lane_spec(label: str, engine: EngineKind, chosen: Mapping[str, str]) -> EngineSpec:
-    """A lane from options in text. Raises PlanError, ModelFileError."""
+def lane_spec(
+    label: str,
+    engine: EngineKind,
+    chosen: Mapping[str, str],
+    cancelled: Cancelled | None = None,
+) -> EngineSpec:
+    """A lane from options in text. Raises PlanError, ModelFileError, CancelledError."""
     known = OPTIONS[engine] | COMMON
     for key in chosen:
         if key not in known:
@@ -135,7 +140,7 @@ def lane_spec(label: str, engine: EngineKind, chosen: Mapping[str, str]) -> Engi
         engine=engine,
         device=device,
         options=values,
-        model=identify(Path(str(model))) if model else None,
+        model=identify(Path(str(model)), cancelled) if model else None,
     )
 
 

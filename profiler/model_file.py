@@ -6,13 +6,17 @@ import codecs
 import hashlib
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from profiler import onnx_header, pickle_walk, safetensors_file
-from profiler.errors import ModelFileError
+from profiler.errors import CancelledError, ModelFileError
 from profiler.pickle_safety import holds_only_data, in_order, is_torch_nn, shown
 from profiler.types import ModelKind, ModelSource
 
+Cancelled = Callable[[], bool]
+# Of a file that is hashed: whether to go on is asked this often.
+CHUNK_BYTES = 1 << 20
 NEEDED = (
     "Dualscope opens .onnx, TorchScript, torch.export .pt2, AOTInductor packages, pickled "
     "modules, and weights (state dict, checkpoint, safetensors) with the code that builds "
@@ -57,13 +61,14 @@ KNOWN_BYTES: tuple[tuple[bytes, int, str, str], ...] = (
 )
 
 
-def identify(path: Path) -> ModelSource:
+def identify(path: Path, cancelled: Cancelled | None = None) -> ModelSource:
     """Kind, hash and size of a model file.
 
     The hash is the sha256 of the file. An ONNX file with external data, and the index of several
     safetensors files, stand for gigabytes that can't be read at once: there the hash covers the
     file itself and the other files' names, sizes and times of change.
-    Raises ModelFileError, which says what the file is instead, for anything else.
+    Raises ModelFileError, which says what the file is instead, for anything else, and
+    CancelledError.
     """
     path = path.expanduser().resolve()
     _check_name(path)
@@ -75,26 +80,21 @@ def identify(path: Path) -> ModelSource:
     return ModelSource(
         path=str(path),
         kind=kind,
-        sha256=file_hash(path, beside),
+        sha256=file_hash(path, beside, cancelled),
         size_bytes=size_bytes + sum(part.stat().st_size for part in beside),
         opset=header.opset if header else None,
         producer=header.producer if header else "",
     )
 
 
-def check_unchanged(source: ModelSource) -> None:
-    """Raises ModelFileError when the file is gone or no longer what it was."""
-    path = Path(source.path)
-    if identify(path).sha256 != source.sha256:
-        raise ModelFileError(
-            f"{path.name} has changed since it was opened.", "Open it again (Ctrl+O)."
-        )
-
-
-def file_hash(path: Path, beside: tuple[Path, ...] = ()) -> str:
-    """Of the file's bytes, and of the facts of the files beside it."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+def file_hash(path: Path, beside: tuple[Path, ...] = (), cancelled: Cancelled | None = None) -> str:
+    """Of the file's bytes, and of the facts of the files beside it. Raises CancelledError."""
+    digest, chunk = hashlib.sha256(), memoryview(bytearray(CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(chunk):
+            if cancelled is not None and cancelled():
+                raise CancelledError("Stopped.")
+            digest.update(chunk[:size])
     for part in beside:
         facts = part.stat()
         digest.update(f"\0{part.name}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())

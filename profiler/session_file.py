@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -202,6 +203,8 @@ def looks_like_session(path: Path) -> bool:
     """By its suffix or a DuckDB database's first bytes; `read_session` says whether it is one."""
     if path.suffix == SUFFIX:
         return True
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(12)[8:] == b"DUCK"
@@ -242,6 +245,42 @@ def read_session(path: Path) -> Session:
             "What an older copy of it holds may still open.",
         ) from error
     return session
+
+
+def copy_session(source: Path, target: Path) -> None:
+    """Write a session whole into one file, which replaces `target`. The source isn't changed.
+
+    What a killed writer left lies in the `.wal` beside the source; the copy has it inside.
+    Raises SessionFileError; then `target` is as it was.
+    """
+    if target.exists() and target.samefile(source):
+        return
+    _open(source).close()
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".dualscope-") as folder:
+            draft = Path(folder) / target.name
+            with duckdb.connect() as database:
+                database.execute(f"ATTACH {_quoted(source)} AS source (READ_ONLY)")
+                database.execute(f"ATTACH {_quoted(draft)} AS draft")
+                _lock_in(database)
+                database.execute("COPY FROM DATABASE source TO draft")
+                database.execute("CHECKPOINT draft")
+            # That of a file which is replaced would be taken for the new one's.
+            target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+            draft.replace(target)
+    except (OSError, duckdb.Error) as error:
+        raise SessionFileError(
+            f"{target} can't be written: {error}", "Choose another folder."
+        ) from error
+
+
+def _lock_in(database: duckdb.DuckDBPyConnection) -> None:
+    for setting, value in LOCKED_IN.items():
+        database.execute(f"SET {setting} = {value}")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _without_consent(event: Event) -> Event:
@@ -290,10 +329,8 @@ def _version(database: duckdb.DuckDBPyConnection, path: Path) -> int:
 def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
     """A copy of the tables in memory, brought to the present version step by step."""
     copy = duckdb.connect()
-    quoted = str(path).replace("'", "''")
-    copy.execute(f"ATTACH '{quoted}' AS older (READ_ONLY)")
-    for setting, value in LOCKED_IN.items():
-        copy.execute(f"SET {setting} = {value}")
+    copy.execute(f"ATTACH {_quoted(path)} AS older (READ_ONLY)")
+    _lock_in(copy)
     copy.execute("COPY FROM DATABASE older TO memory")
     copy.execute("DETACH older")
     for step in range(version, session_schema.VERSION):

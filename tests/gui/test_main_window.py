@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from gui import main_window
 from gui.main_window import MainWindow
 from profiler.exporters import formats
+from profiler.session import Session
 from profiler.session_file import read_session
 from profiler.types import EngineKind, EngineSpec
 from tests.gui.driving import (
@@ -26,6 +32,8 @@ from tests.gui.driving import (
     wait_for_graph,
 )
 from tests.model_zoo import hostile_pickle, pickled_sequential
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_main_job(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
@@ -66,6 +74,61 @@ def test_a_session_is_shown_as_it_was(qtbot: QtBot, window: MainWindow, demo_ses
     assert window.draft.inputs == (stored.plan.inputs if stored.plan else None)
     assert "ONNX Runtime (CPU)" in window.live.latency.figures.text()
     assert not window.runs.running
+
+
+def test_a_session_is_known_by_its_content(
+    qtbot: QtBot, window: MainWindow, demo_session: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "renamed.db"
+    renamed.write_bytes(demo_session.read_bytes())
+    open_session(qtbot, window, renamed)
+    assert window.session_model.path == renamed
+
+
+def test_a_broken_off_session_is_saved_whole(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off = tmp_path / "broken off.dualscope"
+    write = (
+        "import os, sys; from pathlib import Path\n"
+        "from profiler.session_file import SessionWriter\n"
+        "from tests.sample_session import sample_events\n"
+        "writer = SessionWriter(Path(sys.argv[1]))\n"
+        "[writer.append(event) for event in sample_events()[:-1]]\n"
+        "writer.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", write, str(broken_off)], cwd=ROOT, check=True)
+    open_session(qtbot, window, broken_off)
+    target = tmp_path / "saved.dualscope"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    window.actions_by_name["save_session"].trigger()
+    wait_for_file(qtbot, target)
+    assert read_session(target) == read_session(broken_off)
+    assert read_session(target).labels()
+
+
+def test_closing_waits_for_what_is_being_written(
+    qtbot: QtBot,
+    window: MainWindow,
+    demo_session: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow_export(_: Session, __: str, target: Path) -> None:
+        begun.set()
+        go_on.wait(PATIENCE_MS / 1000)
+        target.write_text("whole")
+
+    monkeypatch.setattr(main_window, "export", slow_export)
+    open_session(qtbot, window, demo_session)
+    target = tmp_path / "exported.json"
+    window.export_to(formats()["json"], target)
+    assert begun.wait(PATIENCE_MS / 1000)
+    threading.Timer(0.5, go_on.set).start()
+    window.close()
+    assert target.read_text() == "whole"
 
 
 def test_stop_keeps_what_was_measured(qtbot: QtBot, window: MainWindow) -> None:
@@ -142,6 +205,27 @@ def test_a_pickled_module_shows_the_graph_of_its_onnx_form(
     shown = window.graph.graph.shown
     assert shown is not None and shown.suffix == ".onnx"
     assert int(window.graph.facts.split()[0]) >= 2
+
+
+def test_a_check_leaves_the_conversion_for_the_graph_alone(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    open_model(qtbot, window, pickled_sequential(tmp_path), graph=False)
+    window.opener.check(window.draft.plan(), lambda _: None)
+    wait_for_graph(qtbot, window)
+
+
+def test_the_graph_is_drawn_after_a_run_that_came_before_it(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    open_model(qtbot, window, pickled_sequential(tmp_path), graph=False)
+    window.draft.remove_engine("ort")
+    with qtbot.waitSignal(window.runs.started, timeout=PATIENCE_MS):
+        window.draft.time_limit_s = 2.0
+        window.profile()
+    assert not window.opener.drop_form(), "nothing is converted beside the lanes"
+    qtbot.waitUntil(lambda: not window.runs.running, timeout=PATIENCE_MS)
+    wait_for_graph(qtbot, window)
 
 
 def test_a_model_that_changed_is_not_measured(

@@ -21,6 +21,7 @@ from gui.dialogs.trusted_dialog import TrustedDialog
 from gui.main_window import MainWindow
 from gui.views.inputs_table import FILL
 from profiler import consent
+from profiler.lanes import parse_lane
 from profiler.types import Fill
 from tests import model_zoo
 from tests.gui.driving import DEMO, PATIENCE_MS, open_model
@@ -118,6 +119,21 @@ def test_a_foreign_module_asks_and_the_answer_can_be_taken_back(
     QTest.keyClick(listing, Qt.Key.Key_Escape)
     dialog = asked(qtbot, window, foreign, ConsentDialog)
     press(dialog, REJECT)
+
+
+def test_consent_to_a_lane_s_own_model_starts_the_run(
+    qtbot: QtBot, window: MainWindow, foreign: Path
+) -> None:
+    open_model(qtbot, window, DEMO, graph=False)
+    window.draft.add_engine(parse_lane(f"own=torch-eager,model={foreign}"))
+    window.profile()
+    dialog = shown(qtbot, window, ConsentDialog)
+    with qtbot.waitSignal(window.runs.started, timeout=PATIENCE_MS):
+        press(dialog, ACCEPT)
+    window.stop()
+    assert window.draft.info is not None and window.draft.info.source.path == str(DEMO)
+    own = window.draft.engines[-1].model
+    assert own is not None and own.path == str(foreign)
 
 
 def test_dangerous_names_are_marked(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:

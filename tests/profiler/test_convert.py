@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,34 @@ def test_another_shape_another_seed_and_a_half_made_folder(tmp_path: Path) -> No
     mended, _, steps = convert(source, [spec("input", 1, 3, 16, 16)], tmp_path)
     assert steps
     assert mended.size_bytes > 1000
+
+
+def test_nothing_half_made_is_found_and_two_at_once_agree(tmp_path: Path) -> None:
+    source = identify(model_zoo.pickled_sequential(tmp_path))
+    inputs, folder = [spec("input", 1, 3, 16, 16)], tmp_path / "converted"
+    others: list[tuple[ModelSource, int]] = []
+
+    def beside(step: str) -> None:
+        """Another process converts the same while this one compares its file's outputs."""
+        if step == "comparing outputs with PyTorch":
+            assert not list(folder.glob("*/model.onnx")), "not in its place before it is whole"
+            other = convert_to_onnx(source, inputs, folder, lambda _: None)[0]
+            others.append((other, Path(other.path).stat().st_mtime_ns))
+
+    model, _ = convert_to_onnx(source, inputs, folder, beside)
+    assert others == [(model, Path(model.path).stat().st_mtime_ns)], "the first one stays"
+    assert list(folder.iterdir()) == [Path(model.path).parent]
+
+
+def test_what_a_killed_conversion_left_is_removed(tmp_path: Path) -> None:
+    source = identify(model_zoo.pickled_sequential(tmp_path))
+    left, fresh = tmp_path / "converted" / "left.part", tmp_path / "converted" / "fresh.part"
+    for folder in (left, fresh):
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(b"half")
+    os.utime(left, (1e9, 1e9))
+    convert(source, [spec("input", 1, 3, 16, 16)], tmp_path)
+    assert not left.exists() and fresh.exists()
 
 
 class Pair(torch.nn.Module):

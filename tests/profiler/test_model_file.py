@@ -14,16 +14,39 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from profiler.errors import ModelFileError
-from profiler.model_file import identify, suffix_note
-from profiler.types import ModelKind
+from profiler import consent
+from profiler.errors import CancelledError, ModelFileError
+from profiler.jobs import inspect_model
+from profiler.lanes import lane_spec
+from profiler.model_file import CHUNK_BYTES, file_hash, identify, suffix_note
+from profiler.types import EngineKind, ModelKind, RunPlan
 from tests import model_zoo
 from tests.profiler.onnx_torch import models
+
+
+def test_hashing_is_given_up_between_chunks(tmp_path: Path) -> None:
+    path, asked = model_zoo.onnx_mlp(tmp_path), iter([False, False, True])
+    path.write_bytes(path.read_bytes().ljust(4 * CHUNK_BYTES, b"\0"))
+    assert file_hash(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(CancelledError):
+        file_hash(path, cancelled=lambda: next(asked))
+    source = msgspec.structs.replace(identify(model_zoo.onnx_mlp(tmp_path)), sha256="")
+    plan = RunPlan(model=source, inputs=(), engines=(), baseline="")
+    chosen = {"model": source.path}
+    for work in (
+        lambda stop: identify(Path(source.path), stop),
+        lambda stop: lane_spec("own", EngineKind.ORT, chosen, stop),
+        lambda stop: inspect_model(Path(source.path), cancelled=stop),
+        lambda stop: consent.renewed(plan, trust=False, cancelled=stop),
+    ):
+        with pytest.raises(CancelledError):
+            work(lambda: True)
 
 
 def refusal(path: Path) -> ModelFileError:

@@ -16,7 +16,7 @@ import pytest
 
 from profiler import session_schema
 from profiler.errors import SessionFileError
-from profiler.session_file import SessionWriter, read_session
+from profiler.session_file import SessionWriter, copy_session, read_session
 from profiler.types import AnyEvent, Event, LogLine, OpTiming, OpTimings, OutputsCompared, Round
 from tests.sample_session import sample_events, sample_plan, session_of
 
@@ -217,6 +217,35 @@ def test_a_killed_writer_has_written_what_seldom_happens(path: Path) -> None:
     process.kill()
     process.communicate()
     assert set(read_session(path).ready) == {"base", "fast"}
+
+
+def test_a_copy_of_what_a_killed_writer_left_is_whole(path: Path, tmp_path: Path) -> None:
+    process = start_writer(path)
+    process.kill()
+    process.communicate()
+    wal = path.with_name(f"{path.name}.wal")
+    before = path.read_bytes(), wal.read_bytes()
+    target = tmp_path / "it's a copy.dualscope"
+    target.write_text("older")
+    # A log of the file that was there before must not be taken for the copy's.
+    target.with_name(f"{target.name}.wal").write_bytes(before[1])
+    copy_session(path, target)
+    assert (path.read_bytes(), wal.read_bytes()) == before
+    path.unlink()
+    wal.unlink()
+    assert read_session(target) == session_of(sample_events()[:-1])
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_copy_that_fails_leaves_the_target_as_it_was(path: Path, tmp_path: Path) -> None:
+    path.write_text("no session")
+    target = tmp_path / "b.dualscope"
+    target.write_text("precious")
+    with pytest.raises(SessionFileError, match="no Dualscope session"):
+        copy_session(path, target)
+    assert target.read_text() == "precious"
+    with pytest.raises(SessionFileError, match="can't be written"):
+        copy_session(write(tmp_path / "c.dualscope", sample_events()), tmp_path / "none" / "d")
 
 
 def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
