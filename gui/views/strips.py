@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
@@ -59,6 +59,8 @@ class Strip(QWidget):
 
     def restyle(self) -> None:
         """Take on the theme's colours."""
+        # A plot without a ground of its own keeps the picture of the theme before.
+        self.plot.setBackground(QApplication.palette().color(QPalette.ColorRole.Window))
         theme.style_plot(self.plot.getPlotItem())
         for name, curve in self._curves.items():
             curve.setPen(pg.mkPen(self.colour(name), width=1.6))
