@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -12,16 +13,20 @@ from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.foreign_load import ForeignLoad
 from profiler.lane import Lane
 from profiler.model_forms import lane_models
+from profiler.new_size import resized
 from profiler.outputs import compare_outputs, load_outputs, tolerance
 from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
     GraphDescribed,
+    LaneExamined,
+    Latencies,
     LaunchedAgain,
     Load,
     Loaded,
     LogLine,
+    NewSizeTried,
     OpTimings,
     OutputsCompared,
     OutputsSaved,
@@ -33,6 +38,7 @@ from profiler.types import (
     SaveOutputs,
     Trace,
     Traced,
+    TryInputs,
 )
 
 LOAD_TIMEOUT_S = 900.0
@@ -40,6 +46,8 @@ CALL_TIMEOUT_S = 600.0
 TRACE_TIMEOUT_S = 900.0
 TRACE_LENGTH_S = 4.0
 TRACE_WARMUP = 2
+NEW_SIZE_CALLS = 4
+NEW_SIZE_TIMEOUT_S = 60.0
 
 
 class LaneGroup:
@@ -234,6 +242,11 @@ class LaneGroup:
                         sha256=lane.model.sha256,
                         graph=reply.graph,
                     )
+                if reply.examined is not None:
+                    self.described.add(lane.label)
+                    yield LaneExamined(
+                        time_ns=time.time_ns(), label=lane.label, found=reply.examined
+                    )
                 yield OpTimings(
                     time_ns=time.time_ns(),
                     label=lane.label,
@@ -254,6 +267,36 @@ class LaneGroup:
             warmup=TRACE_WARMUP if fit > TRACE_WARMUP else 0,
             describe=lane.label not in self.described,
         )
+
+    def try_new_size(self) -> Iterator[Event]:
+        """Call each lane with twice the first dynamic dimension; nothing is measured after this.
+
+        A lane that can't take that size, or takes too long, has no event, and says why in the log.
+        """
+        change = resized(self.plan.inputs)
+        if change is None:
+            return
+        for lane in list(self.lanes.values()):
+            try:
+                command = TryInputs(inputs=change.inputs, iterations=NEW_SIZE_CALLS)
+                reply = lane.request(command, NEW_SIZE_TIMEOUT_S)
+            except CancelledError:
+                raise
+            except ProfilerError as error:
+                text = f"Not called with {change.dimension} = {change.new_size}: {error.message}"
+                yield LogLine(time_ns=time.time_ns(), label=lane.label, level="info", text=text)
+                continue
+            if isinstance(reply, Latencies):
+                first, *later = reply.latencies_ns
+                yield NewSizeTried(
+                    time_ns=time.time_ns(),
+                    label=lane.label,
+                    dimension=change.dimension,
+                    size=change.size,
+                    new_size=change.new_size,
+                    first_ns=first,
+                    later_ns=int(statistics.median(later)),
+                )
 
     def turn(
         self, lane: Lane, kind: RoundKind, index: int, count: int

@@ -36,7 +36,9 @@ def describe_onnx(model: onnx.ModelProto, beside: dict[str, str] | None = None) 
     known = {first_output(node): _known_scope(node) for node in with_output}
     if not any(known.values()):
         known = {node.name: _module_of(node.parameters) or None for node in nodes}
-    return ModelGraph(nodes=tuple(_with_scopes(nodes, known)), beside=beside or {})
+    outputs = tuple(str(value.name) for value in model.graph.output)
+    nodes = _with_scopes(nodes, known)
+    return ModelGraph(nodes=tuple(nodes), outputs=outputs, beside=beside or {})
 
 
 def first_output(node: onnx.NodeProto) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from profiler.types import OperatorRow, OpTiming, OpTimings
+from profiler.work import work_of
 
 
 @dataclass
@@ -12,6 +13,16 @@ class _Total:
     first: OpTiming
     calls: int = 0
     sum_ns: int = 0
+    flops: float | None = 0.0
+    moved_bytes: float | None = 0.0
+
+    def add(self, op: OpTiming) -> None:
+        """What isn't known of one call isn't known of the sum."""
+        self.calls += 1
+        self.sum_ns += op.duration_ns
+        work = work_of(op.op_type, op.shapes)
+        self.flops = _sum(self.flops, work.flops)
+        self.moved_bytes = _sum(self.moved_bytes, work.moved_bytes)
 
 
 @dataclass
@@ -30,8 +41,7 @@ class OperatorTotals:
             total = self._by_operator.get(key)
             if total is None:
                 total = self._by_operator[key] = _Total(first=op)
-            total.calls += 1
-            total.sum_ns += op.duration_ns
+            total.add(op)
             self.sum_ns += op.duration_ns
 
     def rows(self, label: str) -> list[OperatorRow]:
@@ -45,6 +55,8 @@ class OperatorTotals:
                 calls=round(total.calls / iterations),
                 mean_ns=total.sum_ns / iterations,
                 share=total.sum_ns / self.sum_ns if self.sum_ns else 0.0,
+                flops=None if total.flops is None else total.flops / iterations,
+                moved_bytes=None if total.moved_bytes is None else total.moved_bytes / iterations,
                 source_nodes=total.first.source_nodes,
                 scope=total.first.scope,
                 shapes=total.first.shapes,
@@ -54,3 +66,7 @@ class OperatorTotals:
             for total in self._by_operator.values()
         ]
         return sorted(rows, key=lambda row: -row.mean_ns)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

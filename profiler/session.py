@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import msgspec
+
 from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
 from profiler.operators import OperatorTotals
+from profiler.roofline import Roofline, highest, roofline
 from profiler.stats import latency_stats, round_medians
 from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import (
+    Ceiling,
     Comparison,
     EngineFailed,
     EngineReady,
     EngineSpec,
     Event,
+    Examined,
     ForeignProcesses,
     GraphDescribed,
+    LaneExamined,
     LatencyStats,
     LaunchedAgain,
     LogLine,
     ModelConverted,
     ModelGraph,
+    NewSizeTried,
     OperatorRow,
     OpTimings,
     OutputsCompared,
@@ -53,6 +60,8 @@ class Session:
     rounds: dict[str, list[Round]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
     graphs: dict[str, GraphDescribed] = field(default_factory=dict)
+    examined: dict[str, Examined] = field(default_factory=dict)
+    new_sizes: dict[str, NewSizeTried] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
     telemetry: list[TelemetrySample] = field(default_factory=list)
     foreign: list[ForeignProcesses] = field(default_factory=list)
@@ -104,6 +113,10 @@ class Session:
                 self._totals[event.label].add(event)
             case GraphDescribed():
                 self.graphs[event.label] = event
+            case LaneExamined():
+                self.examined[event.label] = event.found
+            case NewSizeTried():
+                self.new_sizes[event.label] = event
             case OutputsCompared():
                 self.outputs.append(event)
             case TelemetrySample():
@@ -192,6 +205,31 @@ class Session:
         """The lane's operators over all traced iterations, longest first."""
         totals = self._totals.get(label)
         return totals.rows(label) if totals else []
+
+    def roofline(self, row: OperatorRow) -> Roofline:
+        """The operator against its own lane's ceilings.
+
+        On a GPU an operator's time is that of its launches, which says nothing of its rates.
+        """
+        if self.spec(row.label).device != "cpu":
+            return roofline(msgspec.structs.replace(row, mean_ns=0.0), None)
+        return roofline(row, self.ceiling(row.label))
+
+    def ceiling(self, label: str) -> Ceiling | None:
+        """The best that lanes on the CPU with as many threads reached; None before a trace.
+
+        Any of them may have met a busy machine, and none is faster than the machine.
+        """
+        own = self.examined.get(label)
+        if own is None or own.threads is None or self.spec(label).device != "cpu":
+            return None
+        return highest(
+            [
+                other.ceiling
+                for other in self.examined.values()
+                if other.ceiling and other.threads and other.threads.threads == own.threads.threads
+            ]
+        )
 
     def baseline(self) -> str:
         """The plan's baseline lane; where it has nothing, the first lane that was measured.

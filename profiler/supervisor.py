@@ -137,6 +137,7 @@ class _Runner:
             if self._trace_is_due() or reason:
                 yield from group.trace(only_untraced=bool(reason))
             if reason:
+                yield from group.try_new_size()
                 return reason
             if self._launch_is_due():
                 yield self._measuring_progress(width, launch=group.launch + 1)

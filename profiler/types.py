@@ -367,10 +367,12 @@ class ModelGraph(Struct, frozen=True, kw_only=True):
     """The graph that a lane's `source_nodes` refer to.
 
     `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
-    each with a node that it works for.
+    each with a node that it works for. `outputs`: the model's own, by value name; empty where
+    unknown.
     """
 
     nodes: tuple[GraphNode, ...]
+    outputs: tuple[str, ...] = ()
     beside: dict[str, str] = {}
 
 
@@ -380,6 +382,72 @@ class GraphDescribed(Event, frozen=True, kw_only=True):
     label: str
     sha256: str
     graph: ModelGraph
+
+
+class Ceiling(Struct, frozen=True, kw_only=True):
+    """What an engine reached on large, simple operators: `how` says on which. In float32."""
+
+    flops_per_s: float
+    bytes_per_s: float
+    how: str
+
+
+class ThreadUse(Struct, frozen=True, kw_only=True):
+    """Threads within operators, the calling one included; `inter_op` across operators.
+
+    The rest is ONNX Runtime's alone, of the traced calls: `worker_runs` counts tasks that threads
+    other than the caller took, `waiting_share` is the caller's wait for them over operator time.
+    """
+
+    threads: int
+    inter_op: int = 0
+    worker_runs: int | None = None
+    waiting_share: float | None = None
+
+
+class KernelUse(Struct, frozen=True, kw_only=True):
+    """GPU kernels of the traced calls. `busy_ns`: at least one ran; `span_ns`: first to last."""
+
+    kernels: int
+    busy_ns: int
+    span_ns: int
+
+
+class Compilation(Struct, frozen=True, kw_only=True):
+    """What torch.compile counted up to the first trace; `reasons` are its own words."""
+
+    graph_breaks: int = 0
+    break_reasons: tuple[str, ...] = ()
+    recompiles: int = 0
+    recompile_reasons: tuple[str, ...] = ()
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """What is looked at in a lane's process at its first trace; None: it has no such thing."""
+
+    ceiling: Ceiling | None = None
+    threads: ThreadUse | None = None
+    kernels: KernelUse | None = None
+    compilation: Compilation | None = None
+
+
+class LaneExamined(Event, frozen=True, kw_only=True):
+    label: str
+    found: Examined
+
+
+class NewSizeTried(Event, frozen=True, kw_only=True):
+    """After the last round: calls with another size of a dynamic dimension than the run's.
+
+    `first_ns` is the first of them, `later_ns` the median of the ones after.
+    """
+
+    label: str
+    dimension: str
+    size: int
+    new_size: int
+    first_ns: int
+    later_ns: int
 
 
 class OutputDifference(Struct, frozen=True, kw_only=True):
@@ -482,6 +550,8 @@ AnyEvent = (
     | Round
     | OpTimings
     | GraphDescribed
+    | LaneExamined
+    | NewSizeTried
     | OutputsCompared
     | ForeignProcesses
     | TelemetrySample
@@ -515,7 +585,7 @@ class Infer(Command, frozen=True, kw_only=True):
 class Trace(Command, frozen=True, kw_only=True):
     """Run `iterations` profiled calls, after `warmup` others, and answer with one `Traced`.
 
-    `describe`: tell the model's graph as well.
+    `describe`: tell the model's graph as well, and examine the lane.
     """
 
     iterations: int
@@ -529,11 +599,18 @@ class SaveOutputs(Command, frozen=True, kw_only=True):
     path: str
 
 
+class TryInputs(Command, frozen=True, kw_only=True):
+    """Call with other inputs, `iterations` times, and answer with one `Latencies`."""
+
+    inputs: tuple[InputSpec, ...]
+    iterations: int
+
+
 class Close(Command, frozen=True, kw_only=True):
     """Leave. Answered by the end of the pipe."""
 
 
-AnyCommand = Load | Infer | Trace | SaveOutputs | Close
+AnyCommand = Load | Infer | Trace | SaveOutputs | TryInputs | Close
 
 
 class Reply(Struct, frozen=True, kw_only=True, tag=True):
@@ -567,6 +644,7 @@ class Traced(Reply, frozen=True, kw_only=True):
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
     graph: ModelGraph | None = None
+    examined: Examined | None = None
 
 
 class OutputsSaved(Reply, frozen=True, kw_only=True):
@@ -677,7 +755,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):
-    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum."""
+    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
+
+    `flops` and `moved_bytes` are of all its calls in one iteration, as `profiler.work` counts them;
+    None where that isn't known.
+    """
 
     label: str
     name: str
@@ -685,6 +767,8 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     calls: int
     mean_ns: float
     share: float
+    flops: float | None = None
+    moved_bytes: float | None = None
     source_nodes: tuple[str, ...] = ()
     scope: str = ""
     shapes: str = ""

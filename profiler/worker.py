@@ -7,6 +7,7 @@ import os
 import re
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from profiler.types import (
     SaveOutputs,
     Trace,
     Traced,
+    TryInputs,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +104,13 @@ class _Worker:
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
                 traced = self._engine.trace(command.iterations, command.warmup)
-                return self._described(traced) if command.describe else traced
+                if not command.describe:
+                    return traced
+                examined = self._engine.examine()
+                return msgspec.structs.replace(self._described(traced), examined=examined)
+            case TryInputs():
+                call = self._engine.called_with(command.inputs)
+                return self._timed(call, self._engine.synchronize, command.iterations)
             case SaveOutputs():
                 self._engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
@@ -148,7 +156,12 @@ class _Worker:
         return msgspec.structs.replace(traced, graph=describe(self._model))
 
     def _infer(self, engine: Engine, iterations: int) -> Latencies:
-        infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
+        return self._timed(engine.infer, engine.synchronize, iterations)
+
+    def _timed(
+        self, infer: Callable[[], object], synchronize: Callable[[], None], iterations: int
+    ) -> Latencies:
+        clock = time.perf_counter_ns
         latencies = [0] * iterations
         cpu_ns = time.process_time_ns()
         gc.collect()

@@ -6,23 +6,29 @@ from collections.abc import Iterable
 
 from profiler.session import Session
 from profiler.types import (
+    Ceiling,
+    Compilation,
     EngineFailed,
     EngineKind,
     EngineReady,
     EngineSpec,
     Event,
+    Examined,
     ForeignProcess,
     ForeignProcesses,
     GpuSample,
     GraphDescribed,
     GraphNode,
     InputSpec,
+    KernelUse,
+    LaneExamined,
     LaunchedAgain,
     LogLine,
     ModelConverted,
     ModelGraph,
     ModelKind,
     ModelSource,
+    NewSizeTried,
     OpTiming,
     OpTimings,
     OutputDifference,
@@ -35,6 +41,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     TelemetrySample,
+    ThreadUse,
 )
 
 ROUNDS = 12
@@ -193,6 +200,25 @@ def sample_events(
             time_ns=9,
             round=3,
             processes=(ForeignProcess(name="chrome", pid=99, cpu_ns=1_500_000),),
+        ),
+        LaneExamined(
+            time_ns=8,
+            label=fast,
+            found=Examined(
+                ceiling=Ceiling(flops_per_s=1e11, bytes_per_s=2e10, how="a product and a copy"),
+                threads=ThreadUse(threads=2, worker_runs=3, waiting_share=0.25),
+                kernels=KernelUse(kernels=4, busy_ns=900, span_ns=1000),
+                compilation=Compilation(recompiles=1, recompile_reasons=("n == 0",)),
+            ),
+        ),
+        NewSizeTried(
+            time_ns=8,
+            label=fast,
+            dimension="batch",
+            size=1,
+            new_size=2,
+            first_ns=9_000,
+            later_ns=3_000,
         ),
         OutputsCompared(
             time_ns=10,

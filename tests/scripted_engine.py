@@ -18,6 +18,7 @@ from profiler.types import (
     Failed,
     ForeignProcess,
     Infer,
+    InputSpec,
     Latencies,
     Load,
     Loaded,
@@ -26,6 +27,7 @@ from profiler.types import (
     SaveOutputs,
     Trace,
     Traced,
+    TryInputs,
 )
 
 
@@ -43,6 +45,7 @@ class Script:
     dies_at_turn: int | None = None
     hangs_at_turn: int | None = None
     hangs_in_trace: bool = False
+    size_error: Failed | None = None
     log: tuple[str, ...] = ()
 
 
@@ -99,6 +102,7 @@ class ScriptedProcess:
         self._journal = journal
         self._reply: AnyReply | None = None
         self._log = list(script.log)
+        self.tried: list[tuple[InputSpec, ...]] = []
 
     def send(self, command: AnyCommand) -> None:
         self._journal.append((self.spec.label, type(command).__name__))
@@ -145,6 +149,12 @@ class ScriptedProcess:
                 self._clock.now_s += next(self._turns) * iterations / 1e9
                 traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))
                 return script.trace_error or traced
+            case TryInputs(inputs=inputs, iterations=iterations):
+                self.tried.append(inputs)
+                taken_ns = (50_000_000,) + (1_000_000,) * (iterations - 1)
+                return script.size_error or Latencies(
+                    started_ns=0, latencies_ns=taken_ns, cpu_time_ns=0, peak_rss_bytes=1
+                )
         return None
 
     def _latencies(self, iterations: int) -> Latencies | None:

@@ -21,28 +21,21 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMenu,
     QTableView,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui import theme
 from gui.session_model import SessionModel
-from profiler.types import Event, OperatorRow, OpTimings
+from gui.views.operator_columns import COLUMNS, Cells
+from profiler.types import Event, LaneExamined, OperatorRow, OpTimings
 
-COLUMNS = (
-    "Lane",
-    "Operator",
-    "Op type",
-    "Calls",
-    "µs, traced",
-    "Share",
-    "Graph nodes",
-    "Module",
-)
-NUMBERS = (3, 4, 5)
 HINT = "Times are of traced rounds: read them as shares."
 Index = QModelIndex | QPersistentModelIndex
+OPERATOR, TIME = 1, 4
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -74,19 +67,24 @@ class OperatorTable(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        column = COLUMNS[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return column.tip
+        if role == Qt.ItemDataRole.TextAlignmentRole and column.number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row, column = self.rows[index.row()], index.column()
+        row, column = self.rows[index.row()], COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column)
+            return column.text(self._cells(row))
         if role == SORT_ROLE:
-            sizes = {3: row.calls, 4: row.mean_ns, 5: row.share}
-            return sizes.get(column, self._text(row, column).lower())
+            cells = self._cells(row)
+            return column.number(cells) if column.number else column.text(cells).lower()
         if role == Qt.ItemDataRole.ToolTipRole:
             return "\n".join(
                 part
@@ -99,24 +97,15 @@ class OperatorTable(QAbstractTableModel):
                 )
                 if part
             )
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
+        if role == Qt.ItemDataRole.TextAlignmentRole and column.number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.DecorationRole and column == 0:
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
             return theme.lane_colour(list(self._names).index(row.label))
         return None
 
-    def _text(self, row: OperatorRow, column: int) -> str:
-        texts = (
-            self._names.get(row.label, row.label),
-            row.name,
-            row.op_type,
-            str(row.calls),
-            f"{row.mean_ns / 1e3:.1f}",
-            f"{row.share:.1%}",
-            ", ".join(row.source_nodes),
-            row.scope,
-        )
-        return texts[column]
+    def _cells(self, row: OperatorRow) -> Cells:
+        lane = self._names.get(row.label, row.label)
+        return Cells(lane=lane, row=row, roofline=self._model.session.roofline(row))
 
 
 class OperatorFilter(QSortFilterProxyModel):
@@ -166,10 +155,18 @@ class OperatorsView(QWidget):
         self._hint = QLabel(HINT, self)
         self._hint.setProperty("role", "caption")
         self.view = self._table_view()
+        self.column_menu = self._columns()
+        self.column_button = QToolButton(self)
+        self.column_button.setText("Columns")
+        self.column_button.setToolTip("Which columns are shown, work and limits among them")
+        self.column_button.setMenu(self.column_menu)
+        self.column_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 6, 8, 6)
         bar.addWidget(self.lane_box)
         bar.addWidget(self.search, 1)
+        bar.addSpacing(8)
+        bar.addWidget(self.column_button)
         bar.addSpacing(8)
         bar.addWidget(self._hint)
         layout = QVBoxLayout(self)
@@ -209,7 +206,7 @@ class OperatorsView(QWidget):
         view.setModel(self.filter)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSortingEnabled(True)
-        view.sortByColumn(4, Qt.SortOrder.DescendingOrder)
+        view.sortByColumn(TIME, Qt.SortOrder.DescendingOrder)
         view.setShowGrid(False)
         view.setWordWrap(False)
         view.setAlternatingRowColors(True)
@@ -218,9 +215,30 @@ class OperatorsView(QWidget):
         header = view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((160, 190, 120, 56, 90, 66, 180)):
-            view.setColumnWidth(column, width)
+        header.setSectionsMovable(True)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(
+            lambda place: self.column_menu.popup(header.mapToGlobal(place))
+        )
+        for number, column in enumerate(COLUMNS):
+            view.setColumnWidth(number, column.width)
+            view.setColumnHidden(number, not column.at_first)
         return view
+
+    def _columns(self) -> QMenu:
+        """A check mark for each column; the operator's name always stays."""
+        menu = QMenu(self)
+        for number, column in enumerate(COLUMNS):
+            action = menu.addAction(column.title)
+            action.setToolTip(column.tip)
+            action.setCheckable(True)
+            action.setChecked(column.at_first)
+            action.setEnabled(number != OPERATOR)
+            action.toggled.connect(
+                lambda shown, number=number: self.view.setColumnHidden(number, not shown)
+            )
+        menu.setToolTipsVisible(True)
+        return menu
 
     def _on_session_reset(self) -> None:
         session = self._model.session
@@ -236,7 +254,7 @@ class OperatorsView(QWidget):
     def _on_events_applied(self, events: list[Event]) -> None:
         if self.lane_box.count() != len(self._model.session.labels()) + 1:
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings) for event in events):
+        elif any(isinstance(event, OpTimings | LaneExamined) for event in events):
             self._reload_in_place()
 
     def _reload_in_place(self) -> None:

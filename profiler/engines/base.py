@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from profiler.types import Traced
+from profiler.types import Examined, InputSpec, Traced
 
 
 class Engine(Protocol):
@@ -35,6 +36,12 @@ class Engine(Protocol):
 
         Start times count from their iteration's start.
         """
+
+    def examine(self) -> Examined:
+        """What is looked at once a run, after the first trace."""
+
+    def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
+        """A call with other inputs than the loaded ones."""
 
     def save_outputs(self, path: Path) -> None:
         """Write one call's outputs by `profiler.outputs.save_outputs`."""

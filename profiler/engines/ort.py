@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from profiler.engines.ort_ceiling import measure_ceiling
+from profiler.engines.ort_profile import NodeShapes, read_profile, thread_use
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
-from profiler.types import Load, ModelGraph, OpTiming, Traced
+from profiler.types import Examined, InputSpec, Load, ModelGraph, ThreadUse, Traced
 
 GRAPH_LEVELS = {
     "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -53,6 +56,8 @@ class OrtEngine:
         self._session: Any = None
         self._binding: Any = None
         self._sources: dict[str, tuple[str, ...]] | None = None
+        self._shapes = NodeShapes()
+        self._threads: ThreadUse | None = None
         self._feeds = make_arrays(command.inputs)
 
     def load(self) -> None:
@@ -113,8 +118,19 @@ class OrtEngine:
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
         sources, graph = self._source_map()
-        traced = read_profile(events, warmup, sources)
+        traced = read_profile(events, warmup, sources, self._shapes)
+        self._threads = thread_use(events, warmup)
         return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
+
+    def examine(self) -> Examined:
+        """Threads as of the last trace; the ceiling on the CPU alone."""
+        if self._command.spec.device != "cpu":
+            return Examined(threads=self._threads)
+        return Examined(ceiling=measure_ceiling(self._session_options()), threads=self._threads)
+
+    def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
+        feeds = {name: a for name, a in make_arrays(inputs).items() if name in self._feeds}
+        return lambda: self._session.run(None, feeds)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
@@ -194,7 +210,9 @@ class OrtEngine:
         if self._sources is not None:
             return self._sources, None
         original = load_graph_only(self._model_path)
-        source_map = SourceMap(original, load_graph_only(self._optimized_path))
+        optimized = load_graph_only(self._optimized_path)
+        self._shapes = NodeShapes(optimized)
+        source_map = SourceMap(original, optimized)
         self._sources = source_map.by_node_name()
         return self._sources, describe_onnx(original, source_map.beside())
 
@@ -213,73 +231,6 @@ def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:
 
 def create(command: Load) -> OrtEngine:
     return OrtEngine(command)
-
-
-def read_profile(
-    events: list[dict[str, Any]], skip: int, sources: dict[str, tuple[str, ...]]
-) -> Traced:
-    """Operators of the profiled calls after the first `skip`, from ONNX Runtime's own events.
-
-    The file has times in microseconds. Nested graphs' nodes (If, Loop) lie within their parent's
-    event and are left to it, so that no time is counted twice.
-    """
-    runs = sorted((e for e in events if e.get("name") == "model_run"), key=lambda e: e["ts"])
-    runs = runs[skip:]
-    kernels = sorted(
-        (e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")),
-        key=lambda e: (e["ts"], -e["dur"]),
-    )
-    ops: list[OpTiming] = []
-    number = 0
-    ends_us: dict[int, float] = {}
-    for event in kernels:
-        while number < len(runs) and event["ts"] > runs[number]["ts"] + runs[number]["dur"]:
-            number += 1
-        if number == len(runs):
-            break
-        start_us = event["ts"] - runs[number]["ts"]
-        thread = int(event.get("tid", 0))
-        if start_us < 0 or event["ts"] + event["dur"] <= ends_us.get(thread, -1):
-            continue
-        ends_us[thread] = event["ts"] + event["dur"]
-        ops.append(_op_timing(event, number, start_us, thread, sources))
-    return Traced(
-        started_ns=0,
-        latencies_ns=tuple(int(run["dur"] * 1000) for run in runs),
-        ops=tuple(ops),
-    )
-
-
-def _op_timing(
-    event: dict[str, Any],
-    iteration: int,
-    start_us: float,
-    thread: int,
-    sources: dict[str, tuple[str, ...]],
-) -> OpTiming:
-    arguments = event.get("args", {})
-    name = event["name"].removesuffix("_kernel_time")
-    return OpTiming(
-        name=name,
-        op_type=str(arguments.get("op_name", "")),
-        start_ns=int(start_us * 1000),
-        duration_ns=int(event["dur"] * 1000),
-        source_nodes=sources.get(name, ()),
-        iteration=iteration,
-        thread=thread,
-        shapes=_shapes(arguments),
-        provider=str(arguments.get("provider", "")),
-    )
-
-
-def _shapes(arguments: dict[str, Any]) -> str:
-    def text(key: str) -> str:
-        entries = arguments.get(key) or []
-        return ", ".join(
-            f"{dtype}{list(shape)}" for entry in entries for dtype, shape in entry.items()
-        )
-
-    return f"{text('input_type_shape')} -> {text('output_type_shape')}"
 
 
 def _choice(

@@ -12,7 +12,7 @@ import torch
 from profiler.errors import EngineError, ProfilerError
 from profiler.inputs import make_arrays
 from profiler.outputs import save_outputs
-from profiler.types import Load, ModelKind
+from profiler.types import InputSpec, Load, ModelKind
 
 NOTES = {
     ModelKind.ONNX: "imported from ONNX",
@@ -67,12 +67,19 @@ def load_python_module(command: Load) -> tuple[torch.nn.Module, str]:
 
 def make_tensors(command: Load, module: torch.nn.Module) -> list[torch.Tensor]:
     """Inputs in the order of the module's arguments, on the lane's device."""
-    arrays = make_arrays(command.inputs)
+    return tensors_of(command.inputs, module, command.spec.device)
+
+
+def tensors_of(
+    inputs: Sequence[InputSpec], module: torch.nn.Module, device: str
+) -> list[torch.Tensor]:
+    """The same for any inputs."""
+    arrays = make_arrays(inputs)
     names = getattr(module, "meta", {}).get("input_names", list(arrays))
     missing = [name for name in names if name not in arrays]
     if missing:
         raise EngineError(f"The model takes inputs that have no values: {', '.join(missing)}.")
-    return [to_tensor(arrays[name]).to(command.spec.device) for name in names]
+    return [to_tensor(arrays[name]).to(device) for name in names]
 
 
 def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:

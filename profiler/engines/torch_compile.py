@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import torch._inductor.config as inductor
 
 from profiler.engines import torch_common
 from profiler.engines.torch_engine import TorchEngine
+from profiler.engines.torch_examination import compilation
 from profiler.errors import EngineError
-from profiler.types import Load
+from profiler.types import Examined, Load
 
 
 class TorchCompileEngine(TorchEngine):
@@ -48,19 +50,22 @@ class TorchCompileEngine(TorchEngine):
         """What Dynamo itself has counted, back ends included. Raises EngineError if nothing was."""
         from torch._dynamo.utils import compilation_time_metrics, counters
 
+        breaks = compilation().graph_breaks
         graphs = int(counters["stats"]["unique_graphs"])
         if graphs == 0:
             raise EngineError(
                 "torch.compile found nothing in this model that it could compile.",
                 "Use torch-eager or torch-script for it.",
             )
-        breaks = sum(counters["graph_break"].values())
         graphs_text = "one graph" if graphs == 1 else f"{graphs} graphs"
         self.graph_note += f", compiled into {graphs_text}"
         if breaks:
             self.graph_note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
         seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
         return int(seconds * 1e9)
+
+    def examine(self) -> Examined:
+        return msgspec.structs.replace(super().examine(), compilation=compilation())
 
 
 def create(command: Load) -> TorchCompileEngine:

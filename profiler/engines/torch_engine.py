@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from profiler.engines import torch_common
+from profiler.engines.torch_examination import kernel_use, measure_ceiling
 from profiler.engines.torch_trace import trace_module
-from profiler.types import Load, Traced
+from profiler.types import Examined, InputSpec, Load, ThreadUse, Traced
 
 
 class TorchEngine:
@@ -24,6 +26,7 @@ class TorchEngine:
         self._device = command.spec.device
         self._on_cuda = self._device.startswith("cuda")
         self._module: Any = None
+        self._names_of: torch.nn.Module = torch.nn.Identity()
         self._tensors: list[torch.Tensor] = []
         # Entered once: a deployment would not enter it for every call.
         self._inference_mode = torch.inference_mode()
@@ -36,6 +39,8 @@ class TorchEngine:
         self._inference_mode.__enter__()
         module = self.loaded()
         self._tensors = torch_common.make_tensors(self._command, module)
+        # Whoever is called in its place (torch.compile, TorchScript) has no names of inputs.
+        self._names_of = module
         self._module = self.prepared(module.to(self._device))
 
     def loaded(self) -> torch.nn.Module:
@@ -57,6 +62,19 @@ class TorchEngine:
             self._module, self._tensors, self._device, iterations=iterations, warmup=warmup
         )
 
+    def examine(self) -> Examined:
+        return Examined(
+            ceiling=None if self._on_cuda else measure_ceiling(),
+            threads=ThreadUse(
+                threads=torch.get_num_threads(), inter_op=torch.get_num_interop_threads()
+            ),
+            kernels=kernel_use(self.infer, self.synchronize) if self._on_cuda else None,
+        )
+
+    def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
+        tensors = torch_common.tensors_of(inputs, self._names_of, self._device)
+        return lambda: self._module(*tensors)
+
     def save_outputs(self, path: Path) -> None:
         torch_common.save_tensors(torch_common.flatten_outputs(self.infer()), path)
 
@@ -75,4 +93,5 @@ class TorchEngine:
 
     def close(self) -> None:
         self._module = None
+        self._names_of = torch.nn.Identity()
         self._inference_mode.__exit__(None, None, None)

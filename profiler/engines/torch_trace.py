@@ -18,6 +18,7 @@ import msgspec
 import torch
 from torch.autograd.profiler import record_function
 
+from profiler.engines.torch_shapes import described
 from profiler.types import OpTiming, Traced
 
 ITERATION = "dualscope#iteration"
@@ -175,17 +176,8 @@ def read_events(events: Sequence[Any], marks: Marks, device: str) -> Iterator[Op
                 scope=scope,
                 iteration=iteration,
                 thread=int(event.start_thread_id()),
-                shapes=_shapes(event),
+                shapes=described(event),
             )
-
-
-def _shapes(event: Any) -> str:
-    """As ONNX Runtime's profile tells them: "float[1, 8], int64[4]"; empty if not recorded."""
-    return ", ".join(
-        f"{dtype}{list(shape)}"
-        for dtype, shape in zip(event.dtypes(), event.shapes(), strict=False)
-        if dtype not in ("", "Scalar", "ScalarList")
-    )
 
 
 def _numbered(name: str, seen: dict[str, int]) -> str:

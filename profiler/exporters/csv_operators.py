@@ -7,6 +7,7 @@ import io
 
 from profiler.exporters.base import Exporter
 from profiler.session import Session
+from profiler.types import OperatorRow
 
 HEADER = (
     "lane",
@@ -19,6 +20,13 @@ HEADER = (
     "scope",
     "source_nodes",
     "shapes",
+    "flops",
+    "moved_bytes",
+    "flops_per_byte",
+    "gflops_per_s",
+    "gbytes_per_s",
+    "ceiling_share",
+    "bound",
 )
 
 
@@ -40,9 +48,28 @@ def render(session: Session) -> str:
                     row.scope,
                     " ".join(row.source_nodes),
                     row.shapes,
+                    *_roofline(session, row),
                 )
             )
     return text.getvalue()
+
+
+def _roofline(session: Session, row: OperatorRow) -> tuple[str, ...]:
+    """Empty where it isn't known."""
+    found = session.roofline(row)
+    return (
+        _number(row.flops, "{:.0f}"),
+        _number(row.moved_bytes, "{:.0f}"),
+        _number(found.intensity, "{:.4g}"),
+        _number(found.flops_per_s, "{:.4g}", 1e9),
+        _number(found.bytes_per_s, "{:.4g}", 1e9),
+        _number(found.ceiling_share, "{:.4f}"),
+        found.bound.value if found.bound else "",
+    )
+
+
+def _number(value: float | None, form: str, unit: float = 1.0) -> str:
+    return "" if value is None else form.format(value / unit)
 
 
 EXPORTER = Exporter("csv-operators", ".csv", "Operators (CSV)", render)

@@ -93,7 +93,13 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
             if r.kind is RoundKind.TIMED
         ],
         "trace": msgspec.to_builtins(session.trace_figures(label)),
-        "operators": [msgspec.to_builtins(row) for row in session.operators(label)],
+        "ceiling": msgspec.to_builtins(session.ceiling(label)),
+        "examined": msgspec.to_builtins(session.examined.get(label)),
+        "new_size": msgspec.to_builtins(session.new_sizes.get(label)),
+        "operators": [
+            msgspec.to_builtins(row) | {"roofline": msgspec.to_builtins(session.roofline(row))}
+            for row in session.operators(label)
+        ],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
 

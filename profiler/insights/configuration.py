@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from profiler.insights.base import Insight, rule
+from profiler.insights.base import Insight, rule, share_of
+from profiler.insights.machine import logical_cpus, physical_cores
 from profiler.session import Session
-from profiler.types import EngineKind
+from profiler.types import EngineKind, ThreadUse
 
 # A first iteration that takes so many times the p50, and so long, is worth a word.
 FIRST_TIMES, FIRST_LEAST_NS = 20, 200_000_000
+# Operators from this size on gain from threads; from this share of the time on they matter.
+LARGE_FLOPS, LARGE_FROM = 10_000_000, 0.5
 
 
 @rule
@@ -53,39 +55,51 @@ def slow_first_iteration(session: Session) -> Iterator[Insight]:
 
 
 @rule
-def graph_breaks(session: Session) -> Iterator[Insight]:
-    """torch.compile could not take the model as one graph."""
-    for label, ready in session.ready.items():
-        found = re.search(r"compiled into (\d+) graphs", ready.graph_note)
-        if session.spec(label).engine is EngineKind.TORCH_COMPILE and found:
+def too_many_threads(session: Session) -> Iterator[Insight]:
+    """A lane has more threads than CPUs to run them on."""
+    cpus = logical_cpus(session)
+    for label in session.labels():
+        threads, use = _threads(session, label)
+        if cpus and threads > cpus:
+            waits = use.waiting_share if use else None
+            waited = f"; the calling thread waits in {waits:.0%} of it" if waits is not None else ""
             yield Insight(
-                rule="graph_breaks",
+                rule="too_many_threads",
                 label=label,
-                sentence=f"{session.name(label)} is compiled in {found[1]} pieces",
-                evidence=ready.graph_note,
-                remedy="Run it under TORCH_LOGS=graph_breaks to see where, and rewrite those "
-                "lines.",
+                sentence=f"{session.name(label)} has more threads than there are CPUs for it",
+                evidence=f"{threads} threads within operators, {cpus} logical CPUs{waited}",
+                remedy=f"Use at most {cpus} (intra_op_threads, OMP_NUM_THREADS), or leave the "
+                "option out.",
                 share=0.1,
             )
 
 
 @rule
-def too_many_threads(session: Session) -> Iterator[Insight]:
-    """A lane has more threads than the machine has logical CPUs."""
-    cpus = _logical_cpus(session)
+def too_few_threads(session: Session) -> Iterator[Insight]:
+    """A lane leaves half of the cores or more unused, and has operators large enough for them."""
+    cores = physical_cores(session)
     for label in session.labels():
-        threads = int(session.spec(label).options.get("intra_op_threads", 0))
-        if cpus and threads > cpus:
+        threads, use = _threads(session, label)
+        if use is None or session.spec(label).device != "cpu" or 2 * threads > cores:
+            continue
+        rows = session.operators(label)
+        share = share_of(rows, lambda row: (row.flops or 0) / max(row.calls, 1) >= LARGE_FLOPS)
+        if share >= LARGE_FROM:
             yield Insight(
-                rule="too_many_threads",
+                rule="too_few_threads",
                 label=label,
-                sentence=f"{session.name(label)} has more threads than there are CPUs",
-                evidence=f"{threads} threads within operators, {cpus} logical CPUs",
-                remedy=f"Use at most {cpus}, or leave the option out.",
-                share=0.1,
+                sentence=f"{session.name(label)} uses {threads} of {cores} cores",
+                evidence=f"{share:.0%} of its operator time is in operators of 10 million FLOPs or "
+                "more, which threads could share",
+                remedy=f"Use {cores} threads (intra_op_threads, OMP_NUM_THREADS), or leave the "
+                "option out.",
+                share=share * (1 - threads / cores),
             )
 
 
-def _logical_cpus(session: Session) -> int:
-    found = re.search(r"(\d+) logical", session.environment.get("cores", ""))
-    return int(found[1]) if found else 0
+def _threads(session: Session, label: str) -> tuple[int, ThreadUse | None]:
+    """Threads within operators, as the engine tells; before it was traced, as the lane asks for."""
+    examined = session.examined.get(label)
+    if examined is not None and examined.threads is not None:
+        return examined.threads.threads, examined.threads
+    return int(session.spec(label).options.get("intra_op_threads", 0)), None

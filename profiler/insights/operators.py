@@ -8,6 +8,7 @@ from profiler.insights.base import Insight, of_kinds, rule, share_of
 from profiler.op_kinds import GLUE, kind_of
 from profiler.session import Session
 from profiler.types import OperatorRow
+from profiler.work import FOR_EACH_OUTPUT, parse_shapes
 
 # Shares of a lane's operator time from which on a rule speaks.
 MOVES_FROM, COPIES_FROM, WIDE_FROM, FALLBACK_FROM = 0.15, 0.10, 0.05, 0.02
@@ -15,7 +16,10 @@ OVERHEAD_FROM = 0.4
 MOST_TRACING_COST = 1.5
 MOVES = frozenset({"view", "transpose", "cast", "expand", "layout"})
 COPIES = frozenset({"copy", "memcpy"})
-WIDE_TYPES = ("double", "int64", "long")
+# As ONNX Runtime and PyTorch spell them.
+WIDE_TYPES = frozenset({"double", "int64", "uint64", "long", "long int"})
+HEAVY = frozenset({"matmul", "conv", "conv_transpose", "attention", "layer_norm", "softmax"})
+LARGE_ELEMENTS = 4096
 
 
 @rule
@@ -61,22 +65,18 @@ def data_copies(session: Session) -> Iterator[Insight]:
 def wide_types(session: Session) -> Iterator[Insight]:
     """Arithmetic in float64 or int64."""
 
-    def wide(row: OperatorRow) -> bool:
-        heavy = kind_of(row.op_type) in ("matmul", "conv", "attention", "layer_norm", "softmax")
-        return heavy and row.shapes.startswith(WIDE_TYPES)
-
     for label in session.labels():
         rows = session.operators(label)
-        share = share_of(rows, wide)
+        share = share_of(rows, _wide)
         if share >= WIDE_FROM:
-            names = ", ".join(f"{row.name} ({row.op_type})" for row in rows if wide(row))
+            names = ", ".join(f"{row.name} ({row.op_type})" for row in rows if _wide(row))
             yield Insight(
                 rule="wide_types",
                 label=label,
                 sentence=f"{session.name(label)} spends {share:.0%} of its operator time on "
                 "arithmetic in 64-bit numbers",
                 evidence=names[:300],
-                remedy="Convert the model to float32 before the export.",
+                remedy="Compute in float32; keep int64 for indices and shapes.",
                 share=share,
             )
 
@@ -127,6 +127,16 @@ def engine_overhead(session: Session) -> Iterator[Insight]:
                 "(ONNX Runtime, torch.compile).",
                 share=share,
             )
+
+
+def _wide(row: OperatorRow) -> bool:
+    """Arithmetic on 64-bit tensors; of the cheap kinds only where they are large."""
+    operands = parse_shapes(row.shapes).inputs
+    kind = kind_of(row.op_type)
+    if not operands or operands[0].dtype not in WIDE_TYPES or kind in GLUE:
+        return False
+    large = max(tensor.elements for tensor in operands) >= LARGE_ELEMENTS
+    return kind in HEAVY or (large and kind in FOR_EACH_OUTPUT)
 
 
 def _believable(session: Session, label: str) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
+from profiler.engines.torch_examination import read_kernels
 from profiler.insights import find_insights
 from profiler.session import Session
 from profiler.types import (
@@ -15,14 +17,20 @@ from profiler.types import (
     EngineReady,
     EngineSpec,
     Event,
+    Examined,
+    GpuSample,
     GraphDescribed,
+    InputSpec,
+    LaneExamined,
     ModelGraph,
+    NewSizeTried,
     OpTiming,
     OpTimings,
     Round,
     RoundKind,
     RunPlan,
     RunStarted,
+    TelemetrySample,
 )
 from tests.sample_session import MODEL, session_of
 from tests.traced_lanes import node
@@ -38,6 +46,22 @@ def op(name: str, kind: str, ms: int, *nodes: str, **more: Any) -> OpTiming:
     )
 
 
+class Kernel:
+    """One kernel as Kineto's events have it on a GPU. Made up: not seen on a GPU."""
+
+    def __init__(self, start_us: int, us: int) -> None:
+        self._start_ns, self._ns = 1000 * start_us, 1000 * us
+
+    def start_ns(self) -> int:
+        return self._start_ns
+
+    def duration_ns(self) -> int:
+        return self._ns
+
+    def device_type(self) -> Any:
+        return torch._C._autograd.DeviceType.CUDA
+
+
 def session(
     base: Sequence[OpTiming] = (),
     fast: Sequence[OpTiming] = (),
@@ -46,15 +70,21 @@ def session(
     engine: EngineKind = EngineKind.ORT,
     note: str = "",
     first_ms: int = 10,
+    device: str = "cpu",
+    batch: int = 0,
+    gpu_pct: float | None = None,
+    found: Examined | None = None,
+    new_size_ms: tuple[int, int] | None = None,
     **options: str | int,
 ) -> Session:
     """Two lanes with these operators in one call; options and the rest are those of `fast`."""
+    image = InputSpec(name="x", dtype="float32", shape=(batch, 3), symbols=("batch", None))
     plan = RunPlan(
         model=MODEL,
-        inputs=(),
+        inputs=(image,) if batch else (),
         engines=(
             EngineSpec(label="base", engine=EngineKind.TORCH_EAGER),
-            EngineSpec(label="fast", engine=engine, options=dict(options)),
+            EngineSpec(label="fast", engine=engine, device=device, options=dict(options)),
         ),
         baseline="base",
     )
@@ -66,6 +96,28 @@ def session(
             dualscope_version="1",
         )
     ]
+    if found is not None:
+        events.append(LaneExamined(time_ns=0, label="fast", found=found))
+    if new_size_ms is not None:
+        first, later = (ms * MS for ms in new_size_ms)
+        events.append(
+            NewSizeTried(
+                time_ns=0,
+                label="fast",
+                dimension="batch",
+                size=1,
+                new_size=2,
+                first_ns=first,
+                later_ns=later,
+            )
+        )
+    if gpu_pct is not None:
+        gpu = GpuSample(index=0, name="GPU", gpu_utilization_pct=gpu_pct)
+        events.append(
+            TelemetrySample(
+                time_ns=0, cpu_pct=0.0, memory_used_bytes=0, memory_total_bytes=1, gpus=(gpu,)
+            )
+        )
     for label, ops in (("base", base), ("fast", fast)):
         first_ns = first_ms * MS if label == "fast" else MS
         events.append(
@@ -126,6 +178,13 @@ FAULTS = {
         engine=EngineKind.TORCH_COMPILE, note="nn.Module, compiled into 3 graphs (2 graph breaks)"
     ),
     "too_many_threads": session(intra_op_threads=16),
+    "idle_gpu": session(
+        engine=EngineKind.TORCH_COMPILE,
+        device="cuda:0",
+        found=Examined(kernels=read_kernels([Kernel(i * 100, 20) for i in range(50)])),
+    ),
+    "batch_of_one": session(device="cuda:0", batch=1, gpu_pct=12.0),
+    "new_size_is_slow": session(engine=EngineKind.TORCH_COMPILE, new_size_ms=(900, 10)),
     "missed_fusion": session(SEVERAL, [op("f", "FusedMatMul", 3, "c", "b", "a")]),
     "work_that_could_be_folded": session(
         [*PLAIN, op("extra", "aten::mul", 2, scope="other.module")],
@@ -142,6 +201,13 @@ SOUND = {
     "32-bit": session([op("m", "aten::matmul", 9, "a", shapes="float[2, 2], long[1]")]),
     "all optimizations": session(graph_optimization_level="all"),
     "fused but slower": session(SEVERAL, [op("f", "FusedMatMul", 10, "c", "b", "a")]),
+    "kernel after kernel": session(
+        device="cuda:0",
+        found=Examined(kernels=read_kernels([Kernel(i * 100, 95) for i in range(50)])),
+    ),
+    "a full GPU": session(device="cuda:0", batch=1, gpu_pct=97.0),
+    "a batch": session(device="cuda:0", batch=32, gpu_pct=12.0),
+    "any size": session(new_size_ms=(12, 10)),
     "no operators": session(),
     "no plan": Session(),
 }

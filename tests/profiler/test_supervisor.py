@@ -6,6 +6,7 @@ import collections
 import itertools
 from collections.abc import Callable, Iterable
 
+import msgspec
 import pytest
 
 from profiler import lane, lane_group, supervisor
@@ -16,6 +17,7 @@ from profiler.types import (
     EngineSpec,
     Event,
     Failed,
+    InputSpec,
     LaunchedAgain,
     ModelKind,
     ModelSource,
@@ -383,3 +385,26 @@ def test_progress_tells_the_phases_in_order(run: Runner) -> None:
 def test_an_impossible_plan_is_refused_before_anything_starts() -> None:
     with pytest.raises(PlanError, match="Two lanes"):
         next(supervisor.run(plan("a", "a")))
+
+
+def test_a_new_size_is_tried_after_the_last_round(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    error = Failed(error="EngineError", message="Too large.")
+    scripts = {"any": steady(1_000_000), "fixed": steady(1_000_000, size_error=error)}
+    monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal, clock := Clock()))
+    shares = itertools.repeat(0.0)
+    monkeypatch.setattr(lane_group, "ForeignLoad", lambda: ScriptedLoad(shares))
+    monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
+    x = InputSpec(name="x", dtype="float32", shape=(1, 8), symbols=("batch", None))
+    made = msgspec.structs.replace(plan(*scripts), inputs=(x,))
+    session = Session()
+    for event in supervisor.run(made, clock=clock):
+        session.apply(event)
+    assert [command for _, command in journal[-2:]] == ["TryInputs"] * 2
+    tried = session.new_sizes["any"]
+    assert (tried.dimension, tried.size, tried.new_size) == ("batch", 1, 2)
+    assert (tried.first_ns, tried.later_ns) == (50_000_000, 1_000_000)
+    assert "fixed" not in session.new_sizes
+    assert not session.failures
+    assert any("Not called with batch = 2: Too large." in line.text for line in session.logs)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import onnx
 import pytest
 
@@ -17,16 +19,20 @@ from profiler.types import (
     Close,
     EngineKind,
     EngineSpec,
+    Examined,
     Failed,
     Infer,
+    InputSpec,
     Latencies,
     Loaded,
     SaveOutputs,
+    ThreadUse,
     Trace,
     Traced,
+    TryInputs,
 )
 from profiler.worker import _Worker
-from tests.profiler.engine_commands import X, load_command
+from tests.profiler.engine_commands import PIXELS, X, load_command
 from tests.profiler.onnx_torch import models
 
 
@@ -62,6 +68,13 @@ class Counting:
     def trace(self, iterations: int, warmup: int) -> Traced:
         del warmup
         return Traced(started_ns=0, latencies_ns=(1,) * iterations, ops=())
+
+    def examine(self) -> Examined:
+        self.calls.append("examine")
+        return Examined(threads=ThreadUse(threads=1))
+
+    def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
+        return lambda: self.calls.append(f"call with {inputs[0].name}")
 
     def save_outputs(self, path: Path) -> None:
         raise PermissionError(f"can't write {path.name}\nsecond line")
@@ -206,3 +219,32 @@ def test_a_collection_counts_as_the_engines_own_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(time, "process_time_ns", clock)
     worker_with(Counting()).answer(Infer(iterations=1))
     assert order == ["cpu", "collect", "cpu"]
+
+
+def test_a_lane_is_examined_with_its_first_trace_alone() -> None:
+    engine = Counting()
+    first = worker_with(engine).answer(Trace(iterations=1, describe=True))
+    assert isinstance(first, Traced)
+    assert first.examined == Examined(threads=ThreadUse(threads=1))
+    again = worker_with(engine).answer(Trace(iterations=1))
+    assert isinstance(again, Traced)
+    assert again.examined is None
+    assert engine.calls == ["examine"]
+
+
+def test_other_inputs_are_called_and_timed() -> None:
+    engine = Counting()
+    reply = worker_with(engine).answer(TryInputs(inputs=X, iterations=3))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 3
+    assert engine.calls == ["call with x", "synchronize"] * 3
+
+
+def test_a_real_engine_takes_another_batch(tmp_path: Path) -> None:
+    worker = _Worker()
+    for kind in (EngineKind.ORT, EngineKind.TORCH_EAGER):
+        worker.answer(load_command(kind, models.resnet(), PIXELS, tmp_path))
+        two = tuple(msgspec.structs.replace(spec, shape=(2, *spec.shape[1:])) for spec in PIXELS)
+        reply = worker.answer(TryInputs(inputs=two, iterations=2))
+        assert isinstance(reply, Latencies)
+        assert all(latency > 0 for latency in reply.latencies_ns)

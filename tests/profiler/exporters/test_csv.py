@@ -30,6 +30,13 @@ def test_operators_have_a_row_each() -> None:
         "scope": "stem.conv",
         "source_nodes": "conv_out relu_out",
         "shapes": "[1, 3]",
+        "flops": "",
+        "moved_bytes": "",
+        "flops_per_byte": "",
+        "gflops_per_s": "",
+        "gbytes_per_s": "",
+        "ceiling_share": "",
+        "bound": "",
     }
 
 
