@@ -42,7 +42,6 @@ TURN_NS = 100_000_000
 BARE = """
 import sys, time, numpy, onnxruntime
 options = onnxruntime.SessionOptions()
-options.add_session_config_entry("session.force_spinning_stop", "1")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
 print("ready", flush=True)

@@ -149,7 +149,7 @@ class OrtEngine:
         spinning = bool(chosen.get("allow_spinning", True))
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         # Else its threads go on spinning after a call and slow down the next lane's turn.
-        stop = bool(chosen.get("stop_spinning", True))
+        stop = bool(chosen.get("stop_spinning", False))
         options.add_session_config_entry("session.force_spinning_stop", str(int(stop)))
         for name, attribute in SWITCHES.items():
             if name in chosen:
