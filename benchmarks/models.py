@@ -9,8 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def block_chain(folder: Path, blocks: int, width: int = 192) -> Path:
-    """`blocks` times MatMul + Tanh on a [8, width] input; every block has weights of its own.
+def block_chain(folder: Path, blocks: int, width: int = 192, rows: int = 8) -> Path:
+    """`blocks` times MatMul + Tanh on a [rows, width] input; every block has weights of its own.
 
     Tanh keeps values in range and can't be fused into the MatMul before it.
     """
@@ -26,11 +26,11 @@ def block_chain(folder: Path, blocks: int, width: int = 192) -> Path:
     graph = helper.make_graph(
         nodes,
         "blocks",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [8, width])],
-        [helper.make_tensor_value_info(value, TensorProto.FLOAT, [8, width])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, width])],
+        [helper.make_tensor_value_info(value, TensorProto.FLOAT, [rows, width])],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    path = folder / f"blocks-{blocks}-{width}.onnx"
+    path = folder / f"blocks-{blocks}-{width}-{rows}.onnx"
     onnx.save(model, str(path))
     return path

@@ -1,11 +1,12 @@
 """Does Dualscope's own work show in its numbers? Its p50 against a bare loop's, interleaved.
 
-    python benchmarks/overhead.py [--rounds 60] [--window]
+    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--window]
 
-Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes the same session
-and times `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in
-random order, and the paired ratios of their medians have the interval of `profiler.stats`. With
-`--window` Dualscope's window is open meanwhile and plots a recorded run again and again.
+Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
+`session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
+order. Both are launched anew `--launches` times, and the paired ratios of their medians have the
+interval of `profiler.stats`. With `--window` Dualscope's window is open and plots a recorded run
+again and again while Dualscope's lane has its turn; it is halted while the bare loop has its.
 """
 
 from __future__ import annotations
@@ -19,30 +20,31 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+import psutil  # noqa: E402
 
 from benchmarks.models import block_chain  # noqa: E402
 from profiler.inputs import make_arrays  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
-from profiler.stats import median_interval  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load  # noqa: E402
+from profiler.stats import launches_estimate  # noqa: E402
+from profiler.types import EngineKind, EngineSpec, Load, ModelInfo  # noqa: E402
 
-# Blocks and width of about 0.1, 2 and 50 ms on two cores.
-MODELS = ((8, 160), (100, 224), (110, 1024))
+# Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
+MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
 TURN_NS = 100_000_000
+# Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
+PAUSE_S = 0.02
 
-# The plain script: nothing of Dualscope in it. Its options are those of Dualscope's lane, since the
-# question is what the measuring adds, not what an option does.
+# The plain script: nothing of Dualscope in it, and no options.
 BARE = """
 import sys, time, numpy, onnxruntime
-options = onnxruntime.SessionOptions()
-session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
 print("ready", flush=True)
 for line in sys.stdin:
@@ -57,16 +59,23 @@ for line in sys.stdin:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--launches", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=12, help="of each launch")
     parser.add_argument("--window", action="store_true", help="with the window open and plotting")
     parser.add_argument("--plot-for", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.plot_for:
         return plot_again_and_again(arguments.plot_for)
     print("| bare p50 | Dualscope / bare | 95 % interval | difference |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder, open_window(arguments.window, Path(folder)):
-        for blocks, width in MODELS:
-            compare(block_chain(Path(folder), blocks, width), Path(folder), arguments.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        window = Window(Path(folder)) if arguments.window else None
+        try:
+            for shape in MODELS:
+                model = block_chain(Path(folder), *shape)
+                compare(model, Path(folder), arguments.launches, arguments.rounds, window)
+        finally:
+            if window:
+                window.close()
     return 0
 
 
@@ -100,57 +109,65 @@ class BareLoop:
         return self._process.stdout.readline().strip()
 
 
-def compare(model: Path, folder: Path, rounds: int) -> None:
+def compare(model: Path, folder: Path, launches: int, rounds: int, window: Window | None) -> None:
     """Print one row."""
     info = inspect_model(model)
     values = folder / "values.npz"
     np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
-    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
-    lane = Lane(spec, info.source, folder / f"lane-{model.stem}", lambda: False)
-    pairs = []
-    with BareLoop(model, values) as bare:
-        try:
-            work_dir = str(lane.work_dir)
-            lane.request(
-                Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=work_dir), 120.0
-            )
-            lane.infer(20, 120.0)
-            bare.median_ns(20)
-            calls = lane.calls_in(TURN_NS)
-            for _ in range(rounds):
-                found = {}
-                for name in random.sample(("lane", "bare"), 2):
-                    if name == "bare":
-                        found[name] = bare.median_ns(calls)
-                    else:
-                        found[name] = float(np.median(lane.infer(calls, 120.0).latencies_ns))
-                pairs.append((found["lane"], found["bare"]))
-        finally:
-            lane.close()
-    measured = np.array(pairs)
-    ratios = measured[:, 0] / measured[:, 1]
-    low, high = median_interval(ratios)
+    pairs = [
+        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds, window)
+        for number in range(launches)
+    ]
+    ratio, low, high = launches_estimate([found[:, 0] / found[:, 1] for found in pairs])
+    measured = np.concatenate(pairs)
     difference_us = float(np.median(measured[:, 0] - measured[:, 1])) / 1e3
     print(
-        f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {np.median(ratios):.4f} "
+        f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
         f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs |",
         flush=True,
     )
 
 
-class open_window:  # noqa: N801 - reads as a statement
-    """Context manager: Dualscope's window in another process, plotting as in a run."""
+def one_launch(
+    model: Path, info: ModelInfo, values: Path, folder: Path, rounds: int, window: Window | None
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Medians in ns of [rounds, (Dualscope's lane, the bare loop)], both in new processes."""
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+    lane = Lane(spec, info.source, folder, lambda: False)
+    load = Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=str(folder))
+    pairs = []
+    with BareLoop(model, values) as bare:
+        try:
+            lane.request(load, 120.0)
+            for _ in range(5):
+                lane.infer(lane.calls_in(TURN_NS), 120.0)
+                bare.median_ns(lane.calls_in(TURN_NS))
+                time.sleep(PAUSE_S)
+            calls = lane.calls_in(TURN_NS)
+            for _ in range(rounds):
+                found = {}
+                for name in random.sample(("lane", "bare"), 2):
+                    if name == "lane":
+                        found[name] = float(np.median(lane.infer(calls, 120.0).latencies_ns))
+                        continue
+                    if window:
+                        window.halt()
+                    found[name] = bare.median_ns(calls)
+                    time.sleep(PAUSE_S)
+                    if window:
+                        window.go_on()
+                pairs.append((found["lane"], found["bare"]))
+        finally:
+            lane.close()
+    return np.array(pairs)
 
-    def __init__(self, wanted: bool, folder: Path) -> None:
-        self._wanted = wanted
-        self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> None:
-        if not self._wanted:
-            return
+class Window:
+    """Dualscope's window in a process of its own, plotting as in a run."""
+
+    def __init__(self, folder: Path) -> None:
         demo = ROOT / "resources" / "demo" / "demo.onnx"
-        session = self._folder / "replayed.dualscope"
+        session = folder / "replayed.dualscope"
         subprocess.run(
             [
                 *(sys.executable, str(ROOT / "main.py"), "profile", str(demo)),
@@ -163,15 +180,24 @@ class open_window:  # noqa: N801 - reads as a statement
             [sys.executable, __file__, "--plot-for", str(session)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "DUALSCOPE_CONFIG": str(self._folder)},
+            env={**os.environ, "DUALSCOPE_CONFIG": str(folder)},
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "plotting"
+        process = psutil.Process(self._process.pid)
+        self._family = [process, *process.children(recursive=True)]
 
-    def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
+    def halt(self) -> None:
+        for process in self._family:
+            process.suspend()
+
+    def go_on(self) -> None:
+        for process in self._family:
+            process.resume()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def plot_again_and_again(path: Path) -> int:
