@@ -33,7 +33,7 @@ from profiler.inputs import make_arrays  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
 from profiler.stats import launches_estimate  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load, ModelInfo  # noqa: E402
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo  # noqa: E402
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
@@ -43,17 +43,18 @@ PAUSE_S = 0.02
 
 # The plain script: nothing of Dualscope in it, and no options.
 BARE = """
-import sys, time, numpy, onnxruntime
+import statistics, sys, time, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
 print("ready", flush=True)
 for line in sys.stdin:
     latencies = []
-    for _ in range(int(line)):
+    calls, warm = map(int, line.split())
+    for _ in range(calls):
         start = time.perf_counter_ns()
         session.run(None, feeds)
         latencies.append(time.perf_counter_ns() - start)
-    print(sorted(latencies)[len(latencies) // 2], flush=True)
+    print(statistics.median(latencies[warm:]), flush=True)
 """
 
 
@@ -98,9 +99,10 @@ class BareLoop:
         self._process.kill()
         self._process.communicate()
 
-    def median_ns(self, calls: int) -> float:
+    def median_ns(self, calls: int, warm: int) -> float:
+        """Of the calls after the first `warm`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{calls}\n")
+        self._process.stdin.write(f"{warm + calls} {warm}\n")
         self._process.stdin.flush()
         return float(self._read())
 
@@ -141,18 +143,19 @@ def one_launch(
             lane.request(load, 120.0)
             for _ in range(5):
                 lane.infer(lane.calls_in(TURN_NS), 120.0)
-                bare.median_ns(lane.calls_in(TURN_NS))
+                bare.median_ns(lane.calls_in(TURN_NS), 0)
                 time.sleep(PAUSE_S)
             calls = lane.calls_in(TURN_NS)
             for _ in range(rounds):
                 found = {}
                 for name in random.sample(("lane", "bare"), 2):
                     if name == "lane":
-                        found[name] = float(np.median(lane.infer(calls, 120.0).latencies_ns))
+                        timed = lane.infer(calls, 120.0, lane.lead_in(LEAD_IN_NS))
+                        found[name] = float(np.median(timed.latencies_ns))
                         continue
                     if window:
                         window.halt()
-                    found[name] = bare.median_ns(calls)
+                    found[name] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
                     time.sleep(PAUSE_S)
                     if window:
                         window.go_on()

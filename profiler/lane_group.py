@@ -260,9 +260,10 @@ class LaneGroup:
     ) -> Generator[Event, None, Round | None]:
         """One lane's block of iterations. Returns its event; None when the lane failed."""
         load = ForeignLoad()
-        timeout_s = CALL_TIMEOUT_S + 20 * count * lane.expected_ns() / 1e9
+        lead_in = lane.lead_in(self.plan.lead_in_ns) if kind is RoundKind.TIMED else 0
+        timeout_s = CALL_TIMEOUT_S + 20 * (lead_in + count) * lane.expected_ns() / 1e9
         try:
-            reply = lane.infer(count, timeout_s)
+            reply = lane.infer(count, timeout_s, lead_in)
         except CancelledError:
             raise
         except ProfilerError as error:

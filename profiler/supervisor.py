@@ -196,7 +196,11 @@ class _Runner:
 
     def _round_s(self) -> float:
         """How long the next round will take."""
-        turns = (n.calls_in(self.plan.turn_ns) * n.expected_ns() for n in self.group.lanes.values())
+        plan = self.plan
+        turns = (
+            (lane.lead_in(plan.lead_in_ns) + lane.calls_in(plan.turn_ns)) * lane.expected_ns()
+            for lane in self.group.lanes.values()
+        )
         return sum(turns) / 1e9
 
     def _trace_is_due(self) -> bool:

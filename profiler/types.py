@@ -208,11 +208,16 @@ class Tolerance(Struct, frozen=True, kw_only=True):
     atol: float
 
 
+# How long the untimed calls at a turn's start take.
+LEAD_IN_NS = 10_000_000
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything that a run needs, enough to repeat it.
 
-    `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all. `tolerance` of
-    outputs; None for one by their precision.
+    `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
+    calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
+    `tolerance` of outputs; None for one by their precision.
     """
 
     model: ModelSource
@@ -222,6 +227,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     warmup: WarmupRule = WarmupRule()
     stopping: StoppingRule = StoppingRule()
     turn_ns: int = 100_000_000
+    lead_in_ns: int = LEAD_IN_NS
     traced_share: float = 0.2
     traced_iterations: int = 3
     seed: int = 0
@@ -507,9 +513,10 @@ class Load(Command, frozen=True, kw_only=True):
 
 
 class Infer(Command, frozen=True, kw_only=True):
-    """Run `iterations` calls and answer with one `Latencies`."""
+    """Run `iterations` calls, after `lead_in` untimed ones, and answer with one `Latencies`."""
 
     iterations: int
+    lead_in: int = 0
 
 
 class Trace(Command, frozen=True, kw_only=True):

@@ -108,7 +108,7 @@ class _Worker:
     def _answer_of(self, engine: Engine, command: AnyCommand) -> AnyReply:
         match command:
             case Infer():
-                return self._infer(engine, command.iterations)
+                return self._infer(engine, command)
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
                 traced = engine.trace(command.iterations, command.warmup)
@@ -164,16 +164,19 @@ class _Worker:
             sys.stderr.write("Threads of this lane work on between calls, into others' turns.\n")
             sys.stderr.flush()
 
-    def _infer(self, engine: Engine, iterations: int) -> Latencies:
+    def _infer(self, engine: Engine, command: Infer) -> Latencies:
         infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
-        latencies = [0] * iterations
+        latencies = [0] * command.iterations
         cpu_ns = time.process_time_ns()
         gc.collect()
         gc.disable()
-        faults = _page_faults()
-        block_started = clock()
+        block_started, faults = clock(), _page_faults()
         try:
-            for index in range(iterations):
+            for _ in range(command.lead_in):
+                infer()
+                synchronize()
+            block_started, faults = clock(), _page_faults()
+            for index in range(command.iterations):
                 started = clock()
                 infer()
                 synchronize()

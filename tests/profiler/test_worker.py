@@ -110,6 +110,14 @@ def test_each_call_is_waited_for_and_the_collector_rests() -> None:
     assert isinstance(reply, Latencies)
     assert len(reply.latencies_ns) == 3
     assert engine.calls == ["infer", "synchronize"] * 3
+
+
+def test_calls_of_the_lead_in_are_not_timed() -> None:
+    engine = Counting()
+    reply = worker_with(engine).answer(Infer(iterations=3, lead_in=2))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 3
+    assert engine.calls == ["infer", "synchronize"] * 5
     assert engine.collector == {False}
     assert gc.isenabled()
 
