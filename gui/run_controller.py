@@ -1,4 +1,7 @@
-"""Starts and stops runs, and carries their events to the session model at 20 Hz."""
+"""Starts and stops runs, and carries their events to the session model.
+
+At 20 Hz, or between turns where the window has no core of its own.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from profiler.session_file import SUFFIX
 from profiler.types import RunPlan
 
 PULL_INTERVAL_MS = 50
+# While a turn is so long that none ends.
+STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
@@ -32,7 +37,8 @@ class RunController(QObject):
         self._placed = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(PULL_INTERVAL_MS)
-        self._timer.timeout.connect(self._pull)
+        self._timer.timeout.connect(self._on_timer)
+        self._pulled_at_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -52,6 +58,7 @@ class RunController(QObject):
         self._model.show(Session(), path)
         self._thread = RunThread(plan, path, self)
         self._thread.finished.connect(self._on_finished)
+        self._thread.turn_over.connect(self._on_turn_over)
         self._thread.start()
         self._timer.start()
         # The run's own thread keeps itself off the lanes' CPUs; this is for the UI thread.
@@ -63,7 +70,22 @@ class RunController(QObject):
         if self._thread is not None:
             self._thread.stop()
 
+    def _on_timer(self) -> None:
+        still = self._thread is not None and self._thread.wants_stillness
+        if not still or time.monotonic() - self._pulled_at_s >= STILL_INTERVAL_S:
+            self._pull()
+
+    def _on_turn_over(self) -> None:
+        self._pull()
+        # A change posts its painting, and some of that posts more: two rounds of the event loop.
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, self._tell_shown))
+
+    def _tell_shown(self) -> None:
+        if self._thread is not None:
+            self._thread.shown()
+
     def _pull(self) -> None:
+        self._pulled_at_s = time.monotonic()
         if self._thread is not None:
             self._model.apply(self._thread.take())
 

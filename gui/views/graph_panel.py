@@ -11,7 +11,6 @@ from gui import theme
 from gui.graph.heat_map import Colouring, Legend, colourings, node_colours
 from gui.graph.view import GraphView
 from gui.session_model import SessionModel
-from profiler.types import Event, OpTimings
 
 ZOOM_STEP = 1.25
 OWN_COLOURS = "colours by op type"
@@ -64,7 +63,7 @@ class GraphPanel(QWidget):
         self.form.activated.connect(self._on_form_chosen)
         self.colour.currentIndexChanged.connect(self.recolour)
         model.session_reset.connect(self._offer_colours)
-        model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._offer_colours)
         self.graph.node_selected.connect(self.node_selected)
         self.graph.loaded.connect(self._on_loaded)
         self.graph.failed.connect(lambda: self._facts.setText(""))
@@ -132,10 +131,6 @@ class GraphPanel(QWidget):
         self.colour.blockSignals(False)
         self.colour.setVisible(bool(texts))
         self.recolour()
-
-    def _on_events_applied(self, events: list[Event]) -> None:
-        if any(isinstance(event, OpTimings) for event in events):
-            self._offer_colours()
 
     def _show_tools(self) -> None:
         self.form.setVisible(self.form.count() > 1)

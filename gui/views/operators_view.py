@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.session_model import SessionModel
-from profiler.types import Event, OperatorRow, OpTimings
+from profiler.types import OperatorRow
 
 COLUMNS = (
     "Lane",
@@ -182,6 +182,7 @@ class OperatorsView(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         model.session_reset.connect(self._on_session_reset)
         model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._reload_in_place)
         self._quiet = False
         self._on_session_reset()
 
@@ -233,11 +234,9 @@ class OperatorsView(QWidget):
         self.table.reload()
         self._on_narrowed()
 
-    def _on_events_applied(self, events: list[Event]) -> None:
+    def _on_events_applied(self) -> None:
         if self.lane_box.count() != len(self._model.session.labels()) + 1:
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings) for event in events):
-            self._reload_in_place()
 
     def _reload_in_place(self) -> None:
         """New times, with the same rows selected at the same place."""

@@ -39,7 +39,6 @@ from gui.views.waterfall_chart import WaterfallChart
 from profiler.explanation import Explanation
 from profiler.insights import find_insights
 from profiler.regions import Region
-from profiler.types import Event, OpTimings, RunFinished
 
 # Regions below this share of the gap are no difference worth a line.
 DIFFERS_FROM = 0.005
@@ -181,6 +180,7 @@ class WhyView(QWidget):
         copy.activated.connect(self.copy)
         self._model.session_reset.connect(self._on_session_reset)
         self._model.events_applied.connect(self._on_events_applied)
+        self._model.operators_changed.connect(self._reload)
 
     # --- what happens ---------------------------------------------------------------------
 
@@ -196,12 +196,10 @@ class WhyView(QWidget):
         self.pair.blockSignals(False)
         self._reload()
 
-    def _on_events_applied(self, events: list[Event]) -> None:
+    def _on_events_applied(self) -> None:
         lanes = len(self._model.session.labels())
         if self.pair.count() != max(0, lanes - 1):
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings | RunFinished) for event in events):
-            self._reload()
 
     def _reload(self) -> None:
         session, chosen = self._model.session, self.pair.currentData()
