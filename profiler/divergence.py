@@ -89,7 +89,9 @@ def _point(
 
 def relative_error(baseline: Array, candidate: Array) -> float:
     """The norm of the difference over the baseline's norm; infinite where one isn't finite."""
-    expected, actual = (a.astype(np.complex128).ravel() for a in (baseline, candidate))
+    is_complex = "c" in (baseline.dtype.kind, candidate.dtype.kind)
+    wide = np.complex128 if is_complex else np.float64
+    expected, actual = (a.astype(wide).ravel() for a in (baseline, candidate))
     alike = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     gap = np.where(alike, 0.0, actual - np.where(alike, 0.0, expected))
     size = float(np.linalg.norm(expected[np.isfinite(expected)]))

@@ -134,7 +134,11 @@ def with_sizes(
     if hasattr(module, "_orig_mod"):
         return tuple(ops)
     seen: list[tuple[str, int]] = []
-    visit_operators(module, tensors, lambda _, kind, value: seen.append((kind, _bytes(value))))
+    try:
+        visit_operators(module, tensors, lambda _, kind, value: seen.append((kind, _bytes(value))))
+    except (NotImplementedError, RuntimeError):
+        # Some operators (torch.cond) can't be watched; times are told all the same.
+        return tuple(ops)
     iterations: dict[int, list[OpTiming]] = defaultdict(list)
     for op in ops:
         iterations[op.iteration].append(op)

@@ -95,6 +95,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
         ],
         "trace": msgspec.to_builtins(session.trace_figures(label)),
         "operators": [msgspec.to_builtins(row) for row in session.operators(label)],
+        "inner_operators": [msgspec.to_builtins(row) for row in session.inner_operators(label)],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
 
