@@ -62,7 +62,7 @@ def control_flow(path: Path) -> Path:
     weights = [
         _weight("w", 1),
         onnx.numpy_helper.from_array(np.array(TRIPS), "n"),
-        onnx.numpy_helper.from_array(np.float32(0), "zero"),
+        onnx.numpy_helper.from_array(np.array(0, np.float32), "zero"),
     ]
     return _saved(path, nodes, weights)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
@@ -50,7 +51,7 @@ def test_the_first_difference_is_found_shown_and_kept(
     assert "You can look" in view.finding.text()
     view.lane_box.setCurrentIndex(view.lane_box.findData("bad"))
     with qtbot.waitSignal(window.runs.ended, timeout=PATIENCE_MS) as ended:
-        qtbot.mouseClick(view.locate_button, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(view.locate_button, Qt.MouseButton.LeftButton)
         assert not view.locate_button.isEnabled(), "one at a time"
     assert ended.args == [None]
     assert view.locate_button.isEnabled()
@@ -94,7 +95,7 @@ def test_a_model_that_is_gone_is_told(
     (faulty_session.parent / "chain.onnx").unlink()
     window.tabs.setCurrentWidget(window.outputs)
     with qtbot.waitSignal(window.runs.ended, timeout=PATIENCE_MS) as ended:
-        qtbot.mouseClick(window.outputs.locate_button, Qt.MouseButton.LeftButton)
+        QTest.mouseClick(window.outputs.locate_button, Qt.MouseButton.LeftButton)
     assert ended.args[0] is not None
     assert "chain.onnx" in str(ended.args[0].message)
     assert window.outputs.locate_button.isEnabled()

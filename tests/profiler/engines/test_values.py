@@ -107,8 +107,8 @@ def test_quantized_values_come_as_floats_and_sequences_not_at_all(tmp_path: Path
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1])],
         [
-            onnx.numpy_helper.from_array(np.float32(0.1), "scale"),
-            onnx.numpy_helper.from_array(np.uint8(128), "zero"),
+            onnx.numpy_helper.from_array(np.array(0.1, np.float32), "scale"),
+            onnx.numpy_helper.from_array(np.array(128, np.uint8), "zero"),
             onnx.numpy_helper.from_array(np.array(2), "at"),
         ],
     )
