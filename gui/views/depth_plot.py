@@ -7,8 +7,8 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication, QWidget
 
 from gui import theme
 from profiler.divergence import MEASURES, differs, locate
@@ -57,6 +57,8 @@ class DepthPlot(pg.PlotWidget):  # type: ignore[misc]
 
     def restyle(self) -> None:
         """Draw again, in the theme's colours."""
+        # A plot without a ground of its own keeps the picture of the theme before.
+        self.setBackground(QApplication.palette().color(QPalette.ColorRole.Window))
         theme.style_plot(self.getPlotItem())
         self.setLabel("left", self._measure)
         found = self._found

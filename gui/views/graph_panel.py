@@ -36,6 +36,7 @@ class GraphPanel(QWidget):
         self.form.setToolTip("The model's form that is drawn")
         self.colour = QComboBox(self)
         self.colour.setToolTip(COLOUR_TIP)
+        self.colour.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.colour.addItem(OWN_COLOURS)
         self.legend = Legend(self)
         self._facts = QLabel(self)

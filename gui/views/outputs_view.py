@@ -115,7 +115,8 @@ class OutputsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
-        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.plot, 100)
+        layout.addStretch(1)
         self.lane_box.currentIndexChanged.connect(self._show_depth)
         self.measure_box.currentIndexChanged.connect(self._show_depth)
         self.locate_button.clicked.connect(

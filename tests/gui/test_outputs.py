@@ -69,6 +69,11 @@ def test_the_first_difference_is_found_shown_and_kept(
         view.plot.point_chosen.emit(first)
     assert window.operators.view.selectionModel().hasSelection()
     assert read_session(faulty_session).values == window.session_model.session.values
+    # In another theme the plot has another ground.
+    light = view.plot.backgroundBrush().color()
+    window.set_theme("dark")
+    assert view.plot.backgroundBrush().color().lightness() < light.lightness()
+    window.set_theme("light")
     # Another lane has its own finding.
     view.lane_box.setCurrentIndex(view.lane_box.findData("also"))
     assert not view.plot.isVisible()
