@@ -37,7 +37,8 @@ class Divergence:
     compared: int
     differing: int
     worst: CutPoint | None
-    input_error: float = 0.0
+    # The largest relative error of what the first is made from; None where nothing was compared.
+    input_error: float | None = None
 
 
 def compare_cut(
@@ -130,13 +131,13 @@ def locate(found: ValuesCompared) -> Divergence:
     leading = _leading_on(points)
     first: CutPoint | None = None
     unsure: tuple[CutPoint, ...] = ()
-    error = 0.0
+    error: float | None = None
     for index, point in enumerate(points):
         if index in leading and differs(point):
             before, skipped = _before(points, index)
             if not any(differs(other) for other in before):
                 first, unsure = point, tuple(skipped)
-                error = max((other.relative or 0.0 for other in before), default=0.0)
+                error = max((other.relative or 0.0 for other in before), default=None)
                 break
     return Divergence(
         first=first,
@@ -188,7 +189,7 @@ def sentence(found: ValuesCompared) -> str:
     result = locate(found)
     if result.compared == 0:
         return "None of the values inside of the model could be compared"
-    values = f"{result.compared} values" if result.compared > 1 else "1 value"
+    values = f"{result.compared} values"
     if result.first is None:
         worst = result.worst
         where = f" (at {worst.region})" if worst is not None and worst.relative else ""
@@ -203,10 +204,10 @@ def sentence(found: ValuesCompared) -> str:
             f"the way, the most at {worst.region if worst else ''} ({error:.1e})"
         )
     text = (
-        f"First differs at {result.first.region}: relative error "
-        f"{result.first.relative or 0.0:.1e}, where what it is made from agrees "
-        f"({result.input_error:.1e})"
+        f"First differs at {result.first.region}: relative error {result.first.relative or 0.0:.1e}"
     )
+    if result.input_error is not None:
+        text += f", where what it is made from agrees ({result.input_error:.1e})"
     if result.unsure:
         names = ", ".join(point.region for point in result.unsure[:3])
         text += f"; {names} before it could not be compared"
