@@ -313,6 +313,9 @@ class MainWindow(QMainWindow):
         self.operators.node_selected.connect(self.graph.select_node)
         self.operators.node_selected.connect(self.why.select_node)
         self.graph.node_selected.connect(self.why.select_node)
+        self.outputs.locate_wanted.connect(self.runs.locate)
+        for shown in (self.graph, self.operators, self.why):
+            self.outputs.node_selected.connect(shown.select_node)
         self.why.node_selected.connect(self.graph.select_node)
         self.why.node_selected.connect(self.operators.select_node)
         for chooser in (self.graph, self.operators, self.why):
@@ -347,6 +350,7 @@ class MainWindow(QMainWindow):
         self.export_menu.setEnabled(session.plan is not None)
         self.export_button.setEnabled(session.plan is not None)
         self.model_panel.set_editable(not running)
+        self.outputs.set_busy(running)
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None

@@ -6,7 +6,9 @@ At 20 Hz, or between turns where the window has no core of its own.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -14,10 +16,12 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from profiler.locate import record_first_difference
 from profiler.placement import kept_off
+from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import RunPlan
+from profiler.types import Event, RunPlan
 
 PULL_INTERVAL_MS = 50
 # While a turn is so long that none ends.
@@ -25,7 +29,10 @@ STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
-    """One run at a time. Signals: `started()`, `ended(ProfilerError or None)`."""
+    """One run, or one look inside of a model, at a time.
+
+    Signals: `started()`, `ended(ProfilerError or None)`.
+    """
 
     started = Signal()
     ended = Signal(object)
@@ -56,7 +63,17 @@ class RunController(QObject):
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
         self._model.show(Session(), path)
-        self._thread = RunThread(plan, path, self)
+        self._go(partial(record, plan, path), plan)
+
+    def locate(self, candidate: str) -> None:
+        """Look for the first layer that differs from the baseline's, in the session shown."""
+        session = self._model.session
+        if self._thread is None and session.plan is not None:
+            path = self._model.path
+            self._go(partial(record_first_difference, session, path, [candidate]), session.plan)
+
+    def _go(self, source: Callable[..., Iterator[Event]], plan: RunPlan) -> None:
+        self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
         self._thread.finished.connect(self._on_finished)
         self._thread.turn_over.connect(self._on_turn_over)
         self._thread.start()

@@ -11,13 +11,12 @@ import queue
 import threading
 import time
 import traceback
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from profiler.errors import ProfilerError
-from profiler.recorder import record
-from profiler.types import Event, Phase, Progress, Round, RunPlan
+from profiler.errors import CancelledError, ProfilerError
+from profiler.types import Event, Phase, Progress, Round
 
 # Often enough to look live; a picture takes some 20 ms.
 SHOW_INTERVAL_S = 0.25
@@ -27,17 +26,25 @@ STILL_PHASES = (Phase.WARMING_UP, Phase.MEASURING)
 
 
 class RunThread(QThread):
-    """One run. `finished` (Qt's own) comes last; then `error` tells whether something broke.
+    """One run, or a look inside of the model: what `source(cancelled=...)` tells.
 
-    `turn_over()`: now is the time to take events and paint; `shown` is to be called after that.
+    `finished` (Qt's own) comes last; then `error` tells whether something broke. `turn_over()`: now
+    is the time to take events and paint; `shown` is to be called after that. It comes where the
+    window paints with cores that calls are timed on (`shares_cores`).
     """
 
     turn_over = Signal()
 
-    def __init__(self, plan: RunPlan, path: Path, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        source: Callable[..., Iterator[Event]],
+        parent: QObject | None = None,
+        *,
+        shares_cores: bool,
+    ) -> None:
         super().__init__(parent)
-        self.plan = plan
-        self.path = path
+        self._source = source
+        self._shares_cores = shares_cores
         self.error: ProfilerError | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -57,7 +64,7 @@ class RunThread(QThread):
     @property
     def wants_stillness(self) -> bool:
         """Whether calls are timed now on the cores that the window would paint with."""
-        return self._phase in STILL_PHASES and not self.plan.lane_cpus
+        return self._shares_cores and self._phase in STILL_PHASES
 
     def shown(self) -> None:
         """The window has painted what `take` gave it."""
@@ -84,12 +91,14 @@ class RunThread(QThread):
 
     def run(self) -> None:
         try:
-            for event in record(self.plan, self.path, cancelled=self._stop.is_set):
+            for event in self._source(cancelled=self._stop.is_set):
                 self._events.put(event)
                 if isinstance(event, Progress):
                     self._phase = event.phase
                 elif isinstance(event, Round):
                     self._let_window_paint()
+        except CancelledError:
+            return
         except ProfilerError as error:
             self.error = error
         except Exception as error:

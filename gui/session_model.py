@@ -18,6 +18,7 @@ from profiler.types import (
     RoundKind,
     RunFinished,
     RunStarted,
+    ValuesCompared,
 )
 
 # A verdict needs every round so far: often enough for a person, seldom enough for the machine.
@@ -96,4 +97,6 @@ class SessionModel(QObject):
 def _moves_verdict(event: Event) -> bool:
     if isinstance(event, Round):
         return event.kind is RoundKind.TIMED
-    return isinstance(event, RunStarted | EngineFailed | OutputsCompared | RunFinished)
+    return isinstance(
+        event, RunStarted | EngineFailed | OutputsCompared | ValuesCompared | RunFinished
+    )

@@ -241,6 +241,7 @@ class LaneGroup:
                     iterations=len(reply.latencies_ns),
                     traced_latencies_ns=reply.latencies_ns,
                     ops=reply.ops,
+                    inner=reply.inner,
                 )
                 lane.traces += 1
         self.traced_s += self.clock() - started

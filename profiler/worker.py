@@ -31,8 +31,10 @@ from profiler.types import (
     ModelSource,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
+    ValuesSaved,
 )
 
 if TYPE_CHECKING:
@@ -116,6 +118,10 @@ class _Worker:
             case SaveOutputs():
                 engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
+            case SaveValues():
+                path = Path(command.path)
+                names = self._engine.save_values(command.names, path)
+                return ValuesSaved(path=command.path, names=names, size_bytes=path.stat().st_size)
             case _:
                 raise EngineError(f"Unknown command {type(command).__name__}.")
 

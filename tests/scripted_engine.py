@@ -24,8 +24,10 @@ from profiler.types import (
     OpTiming,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
+    ValuesSaved,
 )
 
 
@@ -138,6 +140,10 @@ class ScriptedProcess:
             case SaveOutputs(path=path):
                 save_outputs(Path(path), [np.full((1, 4), script.output, dtype=np.float32)])
                 return OutputsSaved(path=path)
+            case SaveValues(path=path, names=names):
+                value = np.full((1, 4), script.output, dtype=np.float32)
+                save_outputs(Path(path), [value] * len(names))
+                return ValuesSaved(path=path, names=names, size_bytes=Path(path).stat().st_size)
             case Trace(iterations=iterations):
                 if script.hangs_in_trace:
                     return None

@@ -14,6 +14,10 @@ from gui.session_model import SessionModel
 
 ZOOM_STEP = 1.25
 OWN_COLOURS = "colours by op type"
+COLOUR_TIP = (
+    "What colours the nodes: a lane's time, the difference of two lanes, or the size of what a "
+    "node's operators give as outputs in one iteration"
+)
 WELCOME = "Drop a .pt, .onnx or .dualscope file anywhere on this window,\nor open one with Ctrl+O."
 
 
@@ -30,7 +34,8 @@ class GraphPanel(QWidget):
         self.form = QComboBox(self)
         self.form.setToolTip("The model's form that is drawn")
         self.colour = QComboBox(self)
-        self.colour.setToolTip("What colours the nodes")
+        self.colour.setToolTip(COLOUR_TIP)
+        self.colour.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.colour.addItem(OWN_COLOURS)
         self.legend = Legend(self)
         self._facts = QLabel(self)
@@ -112,11 +117,11 @@ class GraphPanel(QWidget):
             self.legend.show_scale(0.0, signed=False)
             return
         chosen = self._colourings[number]
-        colours, largest_ns = node_colours(
-            chosen.heat(), signed=chosen.signed, dark=theme.is_dark()
+        colours, largest = node_colours(
+            chosen.heat(), signed=chosen.signed, dark=theme.is_dark(), written=chosen.written
         )
         self.graph.show_heat(colours)
-        self.legend.show_scale(largest_ns, signed=chosen.signed)
+        self.legend.show_scale(largest, signed=chosen.signed, written=chosen.written)
 
     def _offer_colours(self) -> None:
         """What the session has; the choice stays where it can, else a first one is made."""

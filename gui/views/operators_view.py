@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.session_model import SessionModel
+from profiler.node_path import enclosing
 from profiler.types import OperatorRow
 
 COLUMNS = (
@@ -60,7 +61,11 @@ class OperatorTable(QAbstractTableModel):
         session = self._model.session
         self.beginResetModel()
         self._names = {label: session.name(label) for label in session.labels()}
-        self.rows = [row for label in session.labels() for row in session.operators(label)]
+        self.rows = [
+            row
+            for label in session.labels()
+            for row in (*session.operators(label), *session.inner_operators(label))
+        ]
         self.endResetModel()
 
     # Qt overrides
@@ -187,12 +192,18 @@ class OperatorsView(QWidget):
         self._on_session_reset()
 
     def select_node(self, value_name: str) -> int:
-        """Select every row that covers this graph node; returns how many. No signal follows."""
+        """Select every row that covers this graph node; returns how many. No signal follows.
+
+        For a node in a body or a function that no row covers: the rows of the node around it.
+        """
         table, found = self.table, QItemSelection()
-        for number, row in enumerate(table.rows):
-            index = self.filter.mapFromSource(table.index(number, 0))
-            if value_name in row.source_nodes and index.isValid():
-                found.select(index, index)
+        for name in enclosing(value_name):
+            for number, row in enumerate(table.rows):
+                index = self.filter.mapFromSource(table.index(number, 0))
+                if name in row.source_nodes and index.isValid():
+                    found.select(index, index)
+            if not found.isEmpty():
+                break
         self._select(found)
         indexes = found.indexes()
         if indexes:

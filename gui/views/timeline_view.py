@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.timeline_rows import Row, filled_pixels, rows_of
+from profiler.node_path import outermost
 from profiler.types import OpTiming
 
 HEAD, ROW, GAP, AXIS, MARGIN = 20, 26, 8, 26, 10
@@ -67,7 +68,7 @@ class TimelineView(QWidget):
 
     def select_node(self, value_name: str) -> None:
         """Mark the operators of this graph node. No signal follows."""
-        self._node = value_name
+        self._node = outermost(value_name)
         self.update()
 
     def operator_at(self, place: QPointF) -> OpTiming | None:

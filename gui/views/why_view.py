@@ -38,6 +38,7 @@ from gui.views.regions_model import (
 from gui.views.waterfall_chart import WaterfallChart
 from profiler.explanation import Explanation
 from profiler.insights import find_insights
+from profiler.node_path import outermost
 from profiler.regions import Region
 
 # Regions below this share of the gap are no difference worth a line.
@@ -86,7 +87,8 @@ class WhyView(QWidget):
 
     def select_node(self, value_name: str) -> int:
         """Select the regions that hold this graph node; returns how many. No signal follows."""
-        return self._select(lambda region: value_name in region.nodes)
+        name = outermost(value_name)
+        return self._select(lambda region: name in region.nodes)
 
     @property
     def regions(self) -> list[Region]:

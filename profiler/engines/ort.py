@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
+from profiler.onnx_nested import Sources, WrittenOut, body_sources, has_bodies, name_bodies
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
@@ -52,7 +55,8 @@ class OrtEngine:
         self.input_note = ""
         self._session: Any = None
         self._binding: Any = None
-        self._sources: dict[str, tuple[str, ...]] | None = None
+        self._sources: Sources | None = None
+        self._inner: Sources = {}
         self._feeds = make_arrays(command.inputs)
 
     def load(self) -> None:
@@ -84,14 +88,21 @@ class OrtEngine:
         return 0
 
     def _write_optimized(self) -> None:
-        """By a session of its own, which takes no part in load time; once for all launches."""
+        """Once for all launches."""
         if self._optimized_path.exists():
             return
-        options = self._session_options()
-        options.optimized_model_filepath = str(self._optimized_path)
+        self._write(self._optimized_path, self._session_options())
+        optimized = load_graph_only(self._optimized_path)
+        if has_bodies(optimized.graph):
+            name_bodies(optimized.graph)
+            onnx.save(optimized, self._optimized_path)
+
+    def _write(self, path: Path, options: Any) -> None:
+        """The model as a session runs it, by one of its own, which takes no part in load time."""
+        options.optimized_model_filepath = str(path)
         if self._weights_go_beside():
             options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+                "session.optimized_model_external_initializers_file_name", f"{path.stem}.weights"
             )
         self._make_session(self._model_path, options)
 
@@ -112,13 +123,30 @@ class OrtEngine:
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
-        sources, graph = self._source_map()
-        traced = read_profile(events, warmup, sources)
+        graph = self._find_sources()
+        traced = read_profile(events, warmup, self._sources or {}, self._inner)
         return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
         save_outputs(path, [np.asarray(value) for value in outputs])
+
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        """From a copy of the model in the lane's own options."""
+
+        def run(model: bytes, outputs: Sequence[str]) -> list[Any]:
+            options = self._session_options()
+            # The copy is read from memory: its weights may lie beside the model's file.
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                str(self._model_path.resolve().parent),
+            )
+            session = self._make_session(model, options)
+            return list(session.run(list(outputs), self._feeds))
+
+        found = dict(collect_values(load_graph_only(self._model_path), names, run))
+        save_outputs(path, list(found.values()))
+        return tuple(found)
 
     def output_names(self, outputs: object) -> tuple[str, ...]:
         del outputs
@@ -165,7 +193,7 @@ class OrtEngine:
         cpus = set(self._command.cpus)
         return sum(1 for core in usable_cores() if cpus & set(core)) if cpus else 0
 
-    def _make_session(self, path: Path, options: Any) -> Any:
+    def _make_session(self, model: Path | bytes, options: Any) -> Any:
         default = DEFAULT_PROVIDERS[self._command.spec.device.split(":")[0]]
         provider = str(self._options.get("execution_provider", default))
         available = onnxruntime.get_available_providers()
@@ -177,7 +205,8 @@ class OrtEngine:
         index = int(self._command.spec.device.partition(":")[2] or 0)
         wanted = (provider, {"device_id": index}) if "CUDA" in provider else provider
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+            given = model if isinstance(model, bytes) else str(model)
+            session = onnxruntime.InferenceSession(given, options, providers=[wanted])
         except Exception as error:
             raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
         # Where a provider's own libraries are missing, ONNX Runtime goes on without it.
@@ -189,14 +218,32 @@ class OrtEngine:
             )
         return session
 
-    def _source_map(self) -> tuple[dict[str, tuple[str, ...]], ModelGraph | None]:
-        """Original nodes by profile name; at the first call, the model's graph too."""
+    def _find_sources(self) -> ModelGraph | None:
+        """Original nodes by profile name, at the first call, which returns the model's graph."""
         if self._sources is not None:
-            return self._sources, None
+            return None
         original = load_graph_only(self._model_path)
-        source_map = SourceMap(original, load_graph_only(self._optimized_path))
-        self._sources = source_map.by_node_name()
-        return self._sources, describe_onnx(original, source_map.beside())
+        optimized = load_graph_only(self._optimized_path)
+        self._inner = body_sources(original.graph, optimized.graph)
+        if not original.functions:
+            source_map = SourceMap(original, optimized)
+            self._sources = source_map.by_node_name()
+            return describe_onnx(original, source_map.beside())
+        written = WrittenOut(original)
+        written.learn(self._plain())
+        source_map = SourceMap(written.model, written.renamed(optimized))
+        known = source_map.by_node_name()
+        self._sources = {name: written.sources(values) for name, values in known.items()}
+        return describe_onnx(original, written.beside(source_map.beside()))
+
+    def _plain(self) -> onnx.ModelProto:
+        """The model with its functions written out, and nothing else done to it."""
+        path = self._optimized_path.with_name("plain.onnx")
+        if not path.exists():
+            options = self._session_options()
+            options.graph_optimization_level = GRAPH_LEVELS["disable"]
+            self._write(path, options)
+        return load_graph_only(path)
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:
@@ -216,13 +263,14 @@ def create(command: Load) -> OrtEngine:
 
 
 def read_profile(
-    events: list[dict[str, Any]], skip: int, sources: dict[str, tuple[str, ...]]
+    events: list[dict[str, Any]], skip: int, sources: Sources, inner_sources: Sources | None = None
 ) -> Traced:
     """Operators of the profiled calls after the first `skip`, from ONNX Runtime's own events.
 
-    The file has times in microseconds. Nested graphs' nodes (If, Loop) lie within their parent's
-    event and are left to it, so that no time is counted twice.
+    The file has times in microseconds. Nodes of bodies (If, Loop) lie within their parent's event,
+    and are told apart by their names, so that no time is counted twice.
     """
+    inner_sources = inner_sources or {}
     runs = sorted((e for e in events if e.get("name") == "model_run"), key=lambda e: e["ts"])
     runs = runs[skip:]
     kernels = sorted(
@@ -230,6 +278,7 @@ def read_profile(
         key=lambda e: (e["ts"], -e["dur"]),
     )
     ops: list[OpTiming] = []
+    inner: list[OpTiming] = []
     number = 0
     ends_us: dict[int, float] = {}
     for event in kernels:
@@ -239,7 +288,12 @@ def read_profile(
             break
         start_us = event["ts"] - runs[number]["ts"]
         thread = int(event.get("tid", 0))
-        if start_us < 0 or event["ts"] + event["dur"] <= ends_us.get(thread, -1):
+        if start_us < 0:
+            continue
+        if event["name"].removesuffix("_kernel_time") in inner_sources:
+            inner.append(_op_timing(event, number, start_us, thread, inner_sources))
+            continue
+        if event["ts"] + event["dur"] <= ends_us.get(thread, -1):
             continue
         ends_us[thread] = event["ts"] + event["dur"]
         ops.append(_op_timing(event, number, start_us, thread, sources))
@@ -247,6 +301,7 @@ def read_profile(
         started_ns=0,
         latencies_ns=tuple(int(run["dur"] * 1000) for run in runs),
         ops=tuple(ops),
+        inner=tuple(inner),
     )
 
 
@@ -255,7 +310,7 @@ def _op_timing(
     iteration: int,
     start_us: float,
     thread: int,
-    sources: dict[str, tuple[str, ...]],
+    sources: Sources,
 ) -> OpTiming:
     arguments = event.get("args", {})
     name = event["name"].removesuffix("_kernel_time")
@@ -269,6 +324,7 @@ def _op_timing(
         thread=thread,
         shapes=_shapes(arguments),
         provider=str(arguments.get("provider", "")),
+        output_bytes=int(arguments.get("output_size") or 0),
     )
 
 
