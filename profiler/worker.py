@@ -120,7 +120,7 @@ class _Worker:
                 return OutputsSaved(path=command.path)
             case SaveValues():
                 path = Path(command.path)
-                names = self._engine.save_values(command.names, path)
+                names = engine.save_values(command.names, path)
                 return ValuesSaved(path=command.path, names=names, size_bytes=path.stat().st_size)
             case _:
                 raise EngineError(f"Unknown command {type(command).__name__}.")
