@@ -313,6 +313,9 @@ class MainWindow(QMainWindow):
         self.operators.node_selected.connect(self.graph.select_node)
         self.operators.node_selected.connect(self.why.select_node)
         self.graph.node_selected.connect(self.why.select_node)
+        self.outputs.locate_wanted.connect(self.runs.locate)
+        for shown in (self.graph, self.operators, self.why):
+            self.outputs.node_selected.connect(shown.select_node)
         self.why.node_selected.connect(self.graph.select_node)
         self.why.node_selected.connect(self.operators.select_node)
         for chooser in (self.graph, self.operators, self.why):
@@ -326,6 +329,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.set_theme(self.settings.theme)
         self.resize(1360, 860)
+        self.operators.show_columns(self.settings.operator_columns)
         if self.settings.geometry:
             self.restoreGeometry(QByteArray.fromHex(self.settings.geometry.encode()))
         if self.settings.window_state:
@@ -347,6 +351,7 @@ class MainWindow(QMainWindow):
         self.export_menu.setEnabled(session.plan is not None)
         self.export_button.setEnabled(session.plan is not None)
         self.model_panel.set_editable(not running)
+        self.outputs.set_busy(running)
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -479,6 +484,7 @@ class MainWindow(QMainWindow):
     def _save_settings(self) -> None:
         self.settings.time_limit_s = self.draft.time_limit_s
         self.settings.target_width = self.draft.target_width
+        self.settings.operator_columns = self.operators.chosen_columns()
         self.settings.geometry = bytes(self.saveGeometry().toHex().data()).decode()
         self.settings.window_state = bytes(self.body.saveState().toHex().data()).decode()
         try:

@@ -1,9 +1,14 @@
-"""Starts and stops runs, and carries their events to the session model at 20 Hz."""
+"""Starts and stops runs, and carries their events to the session model.
+
+At 20 Hz, or between turns where the window has no core of its own.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -11,16 +16,23 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from profiler.locate import record_first_difference
 from profiler.placement import kept_off
+from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import RunPlan
+from profiler.types import Event, RunPlan
 
 PULL_INTERVAL_MS = 50
+# While a turn is so long that none ends.
+STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
-    """One run at a time. Signals: `started()`, `ended(ProfilerError or None)`."""
+    """One run, or one look inside of a model, at a time.
+
+    Signals: `started()`, `ended(ProfilerError or None)`.
+    """
 
     started = Signal()
     ended = Signal(object)
@@ -32,7 +44,8 @@ class RunController(QObject):
         self._placed = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(PULL_INTERVAL_MS)
-        self._timer.timeout.connect(self._pull)
+        self._timer.timeout.connect(self._on_timer)
+        self._pulled_at_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -50,8 +63,19 @@ class RunController(QObject):
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
         self._model.show(Session(), path)
-        self._thread = RunThread(plan, path, self)
+        self._go(partial(record, plan, path), plan)
+
+    def locate(self, candidate: str) -> None:
+        """Look for the first layer that differs from the baseline's, in the session shown."""
+        session = self._model.session
+        if self._thread is None and session.plan is not None:
+            path = self._model.path
+            self._go(partial(record_first_difference, session, path, [candidate]), session.plan)
+
+    def _go(self, source: Callable[..., Iterator[Event]], plan: RunPlan) -> None:
+        self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
         self._thread.finished.connect(self._on_finished)
+        self._thread.turn_over.connect(self._on_turn_over)
         self._thread.start()
         self._timer.start()
         # The run's own thread keeps itself off the lanes' CPUs; this is for the UI thread.
@@ -63,7 +87,22 @@ class RunController(QObject):
         if self._thread is not None:
             self._thread.stop()
 
+    def _on_timer(self) -> None:
+        still = self._thread is not None and self._thread.wants_stillness
+        if not still or time.monotonic() - self._pulled_at_s >= STILL_INTERVAL_S:
+            self._pull()
+
+    def _on_turn_over(self) -> None:
+        self._pull()
+        # A change posts its painting, and some of that posts more: two rounds of the event loop.
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, self._tell_shown))
+
+    def _tell_shown(self) -> None:
+        if self._thread is not None:
+            self._thread.shown()
+
     def _pull(self) -> None:
+        self._pulled_at_s = time.monotonic()
         if self._thread is not None:
             self._model.apply(self._thread.take())
 

@@ -12,25 +12,31 @@ from profiler.session import Session
 from profiler.types import (
     EngineFailed,
     Event,
+    OpTimings,
     OutputsCompared,
     Round,
     RoundKind,
     RunFinished,
     RunStarted,
+    ValuesCompared,
 )
 
 # A verdict needs every round so far: often enough for a person, seldom enough for the machine.
 VERDICT_INTERVAL_S = 0.5
+# What is worked out from operators takes longer, and the graph's page paints when it likes.
+OPERATORS_INTERVAL_S = 3.0
 
 
 class SessionModel(QObject):
     """Signals: `session_reset()` when another session is shown, `events_applied(list of Event)` as
-    a run goes on, `verdict_changed()` at most twice a second.
+    a run goes on, `verdict_changed()` at most twice a second, `operators_changed()` when operators
+    were traced, at most every three seconds and when a run ends.
     """
 
     session_reset = Signal()
     events_applied = Signal(list)
     verdict_changed = Signal()
+    operators_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +45,8 @@ class SessionModel(QObject):
         self._verdict = ""
         self._verdict_is_old = False
         self._verdict_at_s = 0.0
+        self._operators_are_old = False
+        self._operators_at_s = 0.0
 
     @property
     def verdict(self) -> str:
@@ -50,7 +58,7 @@ class SessionModel(QObject):
         self.session = session
         self.path = path
         self._verdict = session.verdict()
-        self._verdict_is_old = False
+        self._verdict_is_old = self._operators_are_old = False
         self.session_reset.emit()
         self.verdict_changed.emit()
 
@@ -64,6 +72,16 @@ class SessionModel(QObject):
         self.events_applied.emit(list(events))
         now = any(isinstance(event, RunFinished) for event in events)
         self.refresh_verdict(now=now)
+        self._operators_are_old |= any(isinstance(event, OpTimings) for event in events)
+        self._refresh_operators(now=now)
+
+    def _refresh_operators(self, *, now: bool) -> None:
+        waited = time.monotonic() - self._operators_at_s >= OPERATORS_INTERVAL_S
+        if now or (self._operators_are_old and waited):
+            self._operators_are_old = False
+            self.operators_changed.emit()
+            # From the end of the work: what takes long to show is shown less often.
+            self._operators_at_s = time.monotonic()
 
     def refresh_verdict(self, *, now: bool = False) -> None:
         """Work the verdict out again if something moved it and the last time is long enough ago."""
@@ -79,4 +97,6 @@ class SessionModel(QObject):
 def _moves_verdict(event: Event) -> bool:
     if isinstance(event, Round):
         return event.kind is RoundKind.TIMED
-    return isinstance(event, RunStarted | EngineFailed | OutputsCompared | RunFinished)
+    return isinstance(
+        event, RunStarted | EngineFailed | OutputsCompared | ValuesCompared | RunFinished
+    )

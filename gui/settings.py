@@ -19,7 +19,10 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """Geometry and window state are Qt's bytes in hexadecimal. `theme`: system, light, dark."""
+    """Geometry and window state are Qt's bytes in hexadecimal. `theme`: system, light, dark.
+
+    `operator_columns`: columns of Operators that a person showed or hid, by title.
+    """
 
     version: int = VERSION
     theme: str = "system"
@@ -30,6 +33,7 @@ class Settings(msgspec.Struct, kw_only=True):
     export_folder: str = ""
     time_limit_s: float = 60.0
     target_width: float = 0.02
+    operator_columns: dict[str, bool] = {}
 
 
 def path() -> Path:

@@ -6,10 +6,11 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.divergence import sentence
 from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.session import Session
-from profiler.types import Event, Phase, Progress, RunStarted
+from profiler.types import Event, Phase, Progress, RunStarted, ValuesCompared
 
 PLAIN_INTERVAL_S = 5.0
 MIB = 2**20
@@ -43,6 +44,11 @@ class ProgressLine:
         if goes_on and (phase != self._phase or late):
             self._stream.write(f"{text}\n")
             self._phase, self._written_at_s = phase, time.monotonic()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._terminal:
+            self._stream.write("\r\x1b[K")
 
     def note(self, text: str) -> None:
         """A line of its own, which no bar overwrites. An empty text is passed over."""
@@ -81,6 +87,7 @@ def summary(session: Session) -> str:
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
     lines += ["", *_startup_lines(session), noise_note(session)]
     lines += _traces(session)
+    lines += [first_difference(session, found) for found in session.values.values()]
     lines += [f"{insight.sentence}. {insight.remedy}" for insight in find_insights(session)]
     for label in session.labels():
         rows = session.operators(label)[:5]
@@ -88,6 +95,12 @@ def summary(session: Session) -> str:
             top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
             lines.append(f"top operators of {session.name(label)}: {top}")
     return "\n".join(printable(line) for line in lines)
+
+
+def first_difference(session: Session, found: ValuesCompared) -> str:
+    """What a look inside of the model gave, for two lanes."""
+    names = f"{session.name(found.candidate)} against {session.name(found.baseline)}"
+    return f"values inside, {names}: {sentence(found)}"
 
 
 def _startup_lines(session: Session) -> list[str]:

@@ -13,7 +13,7 @@ from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.foreign_load import ForeignLoad
 from profiler.lane import Lane
 from profiler.model_forms import lane_models
-from profiler.new_size import resized
+from profiler.new_size import resized, takes_any_size
 from profiler.outputs import compare_outputs, load_outputs, tolerance
 from profiler.types import (
     EngineFailed,
@@ -47,7 +47,8 @@ TRACE_TIMEOUT_S = 900.0
 TRACE_LENGTH_S = 4.0
 TRACE_WARMUP = 2
 NEW_SIZE_CALLS = 4
-NEW_SIZE_TIMEOUT_S = 60.0
+# Of each lane, and of all lanes together as a share of the run's time limit.
+NEW_SIZE_LIMIT_S, NEW_SIZE_SHARE = 5.0, 0.1
 
 
 class LaneGroup:
@@ -254,6 +255,7 @@ class LaneGroup:
                     iterations=len(reply.latencies_ns),
                     traced_latencies_ns=reply.latencies_ns,
                     ops=reply.ops,
+                    inner=reply.inner,
                 )
                 lane.traces += 1
         self.traced_s += self.clock() - started
@@ -269,17 +271,26 @@ class LaneGroup:
         )
 
     def try_new_size(self) -> Iterator[Event]:
-        """Call each lane with twice the first dynamic dimension; nothing is measured after this.
+        """Call lanes with twice the first dynamic dimension, when nothing else is to be done.
 
-        A lane that can't take that size, or takes too long, has no event, and says why in the log.
+        A lane that can't take that size, or takes too long, has no event, and says why in the log;
+        it can't be used any more. Ends early when the person stops the run.
         """
         change = resized(self.plan.inputs)
-        if change is None:
+        lanes = [lane for lane in self.lanes.values() if takes_any_size(lane.spec)]
+        if change is None or not lanes:
             return
-        for lane in list(self.lanes.values()):
+        share_s = NEW_SIZE_SHARE * self.plan.stopping.time_limit_s / len(lanes)
+        limit_s = min(NEW_SIZE_LIMIT_S, share_s)
+        command = TryInputs(inputs=change.inputs, iterations=NEW_SIZE_CALLS)
+        for lane in lanes:
+            if self.cancelled():
+                return
             try:
-                command = TryInputs(inputs=change.inputs, iterations=NEW_SIZE_CALLS)
-                reply = lane.request(command, NEW_SIZE_TIMEOUT_S)
+                # Twice the size takes about twice as long.
+                if 2 * NEW_SIZE_CALLS * lane.expected_ns() / 1e9 > limit_s:
+                    raise EngineError(f"It would take more than {limit_s:.2g} s.")
+                reply = lane.request(command, limit_s)
             except CancelledError:
                 raise
             except ProfilerError as error:
@@ -303,9 +314,10 @@ class LaneGroup:
     ) -> Generator[Event, None, Round | None]:
         """One lane's block of iterations. Returns its event; None when the lane failed."""
         load = ForeignLoad()
-        timeout_s = CALL_TIMEOUT_S + 20 * count * lane.expected_ns() / 1e9
+        lead_in = lane.lead_in(self.plan.lead_in_ns) if kind is RoundKind.TIMED else 0
+        timeout_s = CALL_TIMEOUT_S + 20 * (lead_in + count) * lane.expected_ns() / 1e9
         try:
-            reply = lane.infer(count, timeout_s)
+            reply = lane.infer(count, timeout_s, lead_in)
         except CancelledError:
             raise
         except ProfilerError as error:

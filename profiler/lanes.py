@@ -56,7 +56,9 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         "execution_mode": Option("order of nodes", choices=("sequential", "parallel")),
         **THREADS,
         "allow_spinning": Option("threads spin within a call, waiting for work", FLAG),
-        "stop_spinning": Option("threads stop spinning when a call ends", FLAG),
+        "stop_spinning": Option(
+            "threads stop spinning when a call ends (else some milliseconds later)", FLAG
+        ),
         "memory_arena": Option("keep freed memory for the next call", FLAG),
         "memory_pattern": Option("allocate a call's memory in one block", FLAG),
         "io_binding": Option("bind inputs and outputs once, before the calls", FLAG),

@@ -8,7 +8,7 @@ import numpy as np
 
 from profiler.noise import busiest
 from profiler.session import Session
-from profiler.types import EngineKind, EngineSpec, RoundKind
+from profiler.types import EngineKind, EngineSpec, RoundKind, RunPlan
 
 
 def method_note(session: Session) -> str:
@@ -23,6 +23,9 @@ def method_note(session: Session) -> str:
         "next. Speedup is the median over a launch's rounds of baseline latency / candidate "
         "latency, averaged over launches (geometric mean); its 95 % interval allows for "
         "differences between launches (a moderated t) and for stopping when it is narrow.",
+        *_lead_in(plan),
+        "Threads wait for work as their engine has them wait; a turn ends when they rest, so that "
+        "they take no core from the next lane.",
         *(_spinning(spec) for spec in plan.engines if spec.engine is EngineKind.ORT),
         *_placement(session),
         noise_note(session),
@@ -33,12 +36,19 @@ def method_note(session: Session) -> str:
     return " ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
 
 
+def _lead_in(plan: RunPlan) -> list[str]:
+    if not plan.lead_in_ns:
+        return []
+    lead_in = f"{plan.lead_in_ns / 1e6:g} ms, at least one call"
+    return [f"A turn begins with untimed calls ({lead_in}; none where a call takes over 1 s)."]
+
+
 def _spinning(spec: EngineSpec) -> str:
     if not spec.options.get("allow_spinning", True):
         return f"Threads of lane {spec.label} don't spin."
-    if not spec.options.get("stop_spinning", True):
-        return f"Threads of lane {spec.label} go on spinning after a call, into other lanes' turns."
-    return "Threads of ONNX Runtime spin within a call and stop when it ends."
+    if spec.options.get("stop_spinning", False):
+        return f"Threads of lane {spec.label} stop spinning when a call ends."
+    return ""
 
 
 def _placement(session: Session) -> list[str]:

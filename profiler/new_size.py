@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from profiler.types import Fill, InputSpec
+from profiler.types import EngineKind, EngineSpec, Fill, InputSpec
 
 
 class Resized(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,15 @@ def resized(inputs: Sequence[InputSpec]) -> Resized | None:
     if any(new.fill is Fill.FILE and new != old for new, old in zip(changed, inputs, strict=True)):
         return None
     return Resized(dimension=dimension, size=size, new_size=2 * size, inputs=changed)
+
+
+def takes_any_size(spec: EngineSpec) -> bool:
+    """Whether a lane is meant for more than one size.
+
+    What torch.compile made of one size it makes anew of another, for minutes with a large model;
+    so such a lane is tried only where it was asked for `dynamic=true`.
+    """
+    return spec.engine is not EngineKind.TORCH_COMPILE or spec.options.get("dynamic") is True
 
 
 def _with_size(spec: InputSpec, dimension: str, size: int) -> InputSpec:

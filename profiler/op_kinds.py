@@ -71,14 +71,14 @@ _KINDS: dict[str, tuple[str, str]] = {
     "view": (
         "Reshape",
         "Reshape Flatten Squeeze Unsqueeze view reshape unsafe_view flatten unflatten squeeze "
-        "unsqueeze view_as",
+        "unsqueeze view_as detach alias",
     ),
     "transpose": ("Transpose", "Transpose transpose permute t numpy_T movedim swapaxes"),
     "expand": ("Expand", "Expand Tile expand expand_as repeat broadcast_to"),
     "cast": ("Cast", "Cast CastLike to to_copy type_as float half"),
     "copy": (
         "Identity",
-        "Identity contiguous clone alias detach lift_fresh_copy copy resolve_conj",
+        "Identity contiguous clone lift_fresh_copy copy resolve_conj",
     ),
     "dropout": ("Dropout", "Dropout dropout native_dropout feature_dropout"),
     "shape": ("Shape", "Shape Size sym_size scalar_tensor"),

@@ -15,11 +15,13 @@ class _Total:
     sum_ns: int = 0
     flops: float | None = 0.0
     moved_bytes: float | None = 0.0
+    sum_bytes: int = 0
 
     def add(self, op: OpTiming) -> None:
         """What isn't known of one call isn't known of the sum."""
         self.calls += 1
         self.sum_ns += op.duration_ns
+        self.sum_bytes += op.output_bytes
         work = work_of(op.op_type, op.shapes)
         self.flops = _sum(self.flops, work.flops)
         self.moved_bytes = _sum(self.moved_bytes, work.moved_bytes)
@@ -33,10 +35,10 @@ class OperatorTotals:
     sum_ns: int = 0
     _by_operator: dict[tuple[str, str], _Total] = field(default_factory=dict)
 
-    def add(self, trace: OpTimings) -> None:
-        """Take in the operators of one traced round."""
+    def add(self, trace: OpTimings, *, inner: bool = False) -> None:
+        """Take in the operators of one traced round; with `inner`, those of nested graphs."""
         self.iterations += trace.iterations
-        for op in trace.ops:
+        for op in trace.inner if inner else trace.ops:
             key = (op.name, op.op_type)
             total = self._by_operator.get(key)
             if total is None:
@@ -44,9 +46,13 @@ class OperatorTotals:
             total.add(op)
             self.sum_ns += op.duration_ns
 
-    def rows(self, label: str) -> list[OperatorRow]:
-        """One row an operator, longest first. `mean_ns` is its time in one iteration."""
+    def rows(self, label: str, whole_ns: int | None = None) -> list[OperatorRow]:
+        """One row an operator, longest first. `mean_ns` is its time in one iteration.
+
+        Shares are of `whole_ns`, the sum over all iterations; None for these operators' own.
+        """
         iterations = max(self.iterations, 1)
+        whole_ns = self.sum_ns if whole_ns is None else whole_ns
         rows = [
             OperatorRow(
                 label=label,
@@ -54,7 +60,7 @@ class OperatorTotals:
                 op_type=total.first.op_type,
                 calls=round(total.calls / iterations),
                 mean_ns=total.sum_ns / iterations,
-                share=total.sum_ns / self.sum_ns if self.sum_ns else 0.0,
+                share=total.sum_ns / whole_ns if whole_ns else 0.0,
                 flops=None if total.flops is None else total.flops / iterations,
                 moved_bytes=None if total.moved_bytes is None else total.moved_bytes / iterations,
                 source_nodes=total.first.source_nodes,
@@ -62,6 +68,7 @@ class OperatorTotals:
                 shapes=total.first.shapes,
                 provider=total.first.provider,
                 start_ns=total.first.start_ns,
+                output_bytes=round(total.sum_bytes / iterations),
             )
             for total in self._by_operator.values()
         ]

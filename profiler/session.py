@@ -9,6 +9,7 @@ import msgspec
 
 from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
+from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
 from profiler.operators import OperatorTotals
@@ -42,6 +43,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     TelemetrySample,
+    ValuesCompared,
     Verdict,
 )
 
@@ -63,6 +65,8 @@ class Session:
     examined: dict[str, Examined] = field(default_factory=dict)
     new_sizes: dict[str, NewSizeTried] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
+    # The last look inside of the model, by baseline and candidate.
+    values: dict[tuple[str, str], ValuesCompared] = field(default_factory=dict)
     telemetry: list[TelemetrySample] = field(default_factory=list)
     foreign: list[ForeignProcesses] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
@@ -81,6 +85,9 @@ class Session:
         default_factory=dict, compare=False, repr=False
     )
     _totals: dict[str, OperatorTotals] = field(
+        default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
+    )
+    _inner_totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
     _explainer: Explainer = field(default_factory=Explainer, compare=False, repr=False)
@@ -111,6 +118,7 @@ class Session:
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
+                self._inner_totals[event.label].add(event, inner=True)
             case GraphDescribed():
                 self.graphs[event.label] = event
             case LaneExamined():
@@ -119,6 +127,8 @@ class Session:
                 self.new_sizes[event.label] = event
             case OutputsCompared():
                 self.outputs.append(event)
+            case ValuesCompared():
+                self.values[(event.baseline, event.candidate)] = event
             case TelemetrySample():
                 self.telemetry.append(event)
             case ForeignProcesses():
@@ -231,6 +241,11 @@ class Session:
             ]
         )
 
+    def inner_operators(self, label: str) -> list[OperatorRow]:
+        """Of nested graphs (bodies of If, Loop, Scan); their time is in that of `operators`."""
+        inner, totals = self._inner_totals.get(label), self._totals.get(label)
+        return inner.rows(label, totals.sum_ns) if inner and totals else []
+
     def baseline(self) -> str:
         """The plan's baseline lane; where it has nothing, the first lane that was measured.
 
@@ -268,14 +283,17 @@ class Session:
         self._explanations[(baseline, candidate)] = (state, found)
         return found
 
+    def lane_operators(self, label: str) -> LaneOperators:
+        """What the lane ran, in the order of execution, and its graph where it is known."""
+        described = self.graphs.get(label)
+        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
+        return LaneOperators(rows, described.graph if described else ModelGraph(nodes=()))
+
     def _lane_trace(self, label: str) -> LaneTrace | None:
         figures = self.trace_figures(label)
         if figures is None:
             return None
-        described = self.graphs.get(label)
-        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
-        graph = described.graph if described else ModelGraph(nodes=())
-        return LaneTrace(label=label, operators=LaneOperators(rows, graph), figures=figures)
+        return LaneTrace(label=label, operators=self.lane_operators(label), figures=figures)
 
     def _reason(self, comparison: Comparison) -> str:
         """What most of the gap is; empty where the lanes are alike or nothing stands out."""
@@ -317,7 +335,7 @@ class Session:
         ]
         sentences += [
             f"{self.name(o.candidate)} gives other outputs than {self.name(o.baseline)}, "
-            "past tolerance"
+            f"past tolerance{self._first_difference(o)}"
             for o in self.outputs
             if not o.agree
         ]
@@ -332,6 +350,11 @@ class Session:
         if not sentences and self.finished:
             sentences.append("Nothing was measured")
         return ". ".join(sentences) + "." if sentences else ""
+
+    def _first_difference(self, outputs: OutputsCompared) -> str:
+        found = self.values.get((outputs.baseline, outputs.candidate))
+        first = locate(found).first if found else None
+        return f" (first at {first.region})" if first else ""
 
     def _busy_sentence(self) -> str:
         who = busiest(self.foreign)

@@ -43,14 +43,18 @@ TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "
 class SessionWriter:
     """Appends events; what was flushed survives the death of the process. Context manager.
 
-    Raises SessionFileError when the file exists or can't be made.
+    With `more`, to a session that is there already; else raises SessionFileError when the file
+    exists. Also raised when it can't be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, more: bool = False) -> None:
         self.path = path
         self._pending: list[tuple[int, Event]] = []
         self._seq = 0
         self._flushed_at_s = time.monotonic()
+        if more:
+            self._db, self._seq = _reopened(path)
+            return
         if path.exists():
             raise SessionFileError(f"{path} exists already.", "Choose another name.")
         try:
@@ -143,7 +147,8 @@ class SessionWriter:
                     event.iterations,
                     list(event.traced_latencies_ns),
                 )
-                self._insert_ops(seq, event.ops)
+                self._insert_ops(seq, event.ops, inner=False)
+                self._insert_ops(seq, event.inner, inner=True)
             case TelemetrySample():
                 gpus = msgspec.json.encode(event.gpus).decode()
                 self._row(
@@ -166,7 +171,7 @@ class SessionWriter:
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO {table} VALUES ({marks})", list(values))
 
-    def _insert_ops(self, seq: int, ops: tuple[OpTiming, ...]) -> None:
+    def _insert_ops(self, seq: int, ops: tuple[OpTiming, ...], *, inner: bool) -> None:
         """By columns: row by row takes a hundred times as long."""
         if not ops:
             return
@@ -179,7 +184,7 @@ class SessionWriter:
             columns[name] = np.array(values, dtype=kind)
         self._db.register("new_ops", columns)
         self._db.execute(
-            f"INSERT INTO op_timings SELECT trace_seq, {', '.join(COLUMNS)} FROM new_ops"
+            f"INSERT INTO op_timings SELECT trace_seq, {', '.join(COLUMNS)}, {inner} FROM new_ops"
         )
         self._db.unregister("new_ops")
 
@@ -196,6 +201,7 @@ COLUMNS = (
     "thread",
     "shapes",
     "provider",
+    "output_bytes",
 )
 
 
@@ -326,6 +332,29 @@ def _version(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     return version
 
 
+def _reopened(path: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
+    """The file to write to, brought to the present version, and the number of its next event."""
+    with contextlib.closing(_open(path)) as database:
+        version = _version(database, path)
+    try:
+        database = duckdb.connect(str(path), config=LOCKED_IN)
+        for step in range(version, session_schema.VERSION):
+            database.execute(session_schema.MIGRATIONS[step])
+        database.execute(
+            "UPDATE meta SET value = ? WHERE key = 'version'", [str(session_schema.VERSION)]
+        )
+        tables = " UNION ALL ".join(
+            f"SELECT max(seq) AS seq FROM {name}"
+            for name in ("events", "rounds", "traces", "telemetry")
+        )
+        last = database.execute(f"SELECT max(seq) FROM ({tables})").fetchone()
+    except duckdb.Error as error:
+        raise SessionFileError(
+            f"{path} can't be written: {error}", "Copy it to a folder of yours."
+        ) from error
+    return database, (last[0] if last and last[0] is not None else -1) + 1
+
+
 def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
     """A copy of the tables in memory, brought to the present version step by step."""
     copy = duckdb.connect()
@@ -370,15 +399,15 @@ def _telemetry(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
 
 
 def _traces(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
-    ops: dict[int, list[OpTiming]] = {}
+    ops: dict[tuple[int, bool], list[OpTiming]] = {}
     nodes = msgspec.json.Decoder(tuple[str, ...])
     rows = database.execute(
-        f"SELECT trace_seq, {', '.join(COLUMNS)} FROM op_timings ORDER BY rowid"
+        f'SELECT trace_seq, "inner", {", ".join(COLUMNS)} FROM op_timings ORDER BY rowid'
     )
-    for seq, *values in rows.fetchall():
+    for seq, inner, *values in rows.fetchall():
         named = dict(zip(COLUMNS, values, strict=True))
         named["source_nodes"] = nodes.decode(named["source_nodes"])
-        ops.setdefault(seq, []).append(OpTiming(**named))
+        ops.setdefault((seq, inner), []).append(OpTiming(**named))
     rows = database.execute("SELECT * FROM traces")
     return [
         (
@@ -389,7 +418,8 @@ def _traces(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
                 round=number,
                 iterations=iterations,
                 traced_latencies_ns=tuple(latencies),
-                ops=tuple(ops.get(seq, ())),
+                ops=tuple(ops.get((seq, False), ())),
+                inner=tuple(ops.get((seq, True), ())),
             ),
         )
         for seq, time_ns, label, number, iterations, latencies in rows.fetchall()

@@ -44,6 +44,7 @@ class Phase(enum.StrEnum):
     LOADING = "loading"
     WARMING_UP = "warming up"
     MEASURING = "measuring"
+    COMPARING = "comparing values"
     FINISHED = "finished"
 
 
@@ -201,6 +202,14 @@ class NoiseRule(Struct, frozen=True, kw_only=True):
     steal_share: float = 0.05
 
 
+class Locate(enum.StrEnum):
+    """When a run looks for the first layer whose values differ."""
+
+    DIFFER = "differ"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Tolerance(Struct, frozen=True, kw_only=True):
     """Outputs agree where |candidate - baseline| <= atol * RMS(baseline) + rtol * |baseline|."""
 
@@ -208,11 +217,17 @@ class Tolerance(Struct, frozen=True, kw_only=True):
     atol: float
 
 
+# How long the untimed calls at a turn's start take.
+LEAD_IN_NS = 10_000_000
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything that a run needs, enough to repeat it.
 
-    `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all. `tolerance` of
-    outputs; None for one by their precision.
+    `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
+    calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
+    `tolerance` of outputs; None for one by their precision. `locate`: when to compare values inside
+    of the model.
     """
 
     model: ModelSource
@@ -222,6 +237,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     warmup: WarmupRule = WarmupRule()
     stopping: StoppingRule = StoppingRule()
     turn_ns: int = 100_000_000
+    lead_in_ns: int = LEAD_IN_NS
     traced_share: float = 0.2
     traced_iterations: int = 3
     seed: int = 0
@@ -229,6 +245,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     noise: NoiseRule = NoiseRule()
     lane_cpus: tuple[int, ...] = ()
     tolerance: Tolerance | None = None
+    locate: Locate = Locate.DIFFER
 
 
 # --- events: what a run tells, in the order it happens ---------------------------------------
@@ -319,6 +336,7 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
 
     `source_nodes` are the graph nodes it covers, each named by its first output's value name.
     `start_ns` counts from the start of the iteration. `scope` is the module path, where known.
+    `output_bytes` is the size of its outputs; 0 where it isn't known.
     """
 
     name: str
@@ -332,16 +350,21 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     thread: int = 0
     shapes: str = ""
     provider: str = ""
+    output_bytes: int = 0
 
 
 class OpTimings(Event, frozen=True, kw_only=True):
-    """The operators of one traced round; `traced_latencies_ns` has one entry an iteration."""
+    """The operators of one traced round; `traced_latencies_ns` has one entry an iteration.
+
+    `inner` are those of nested graphs (bodies of If, Loop, Scan), within the time of one of `ops`.
+    """
 
     label: str
     round: int
     iterations: int
     traced_latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
+    inner: tuple[OpTiming, ...] = ()
 
 
 class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
@@ -473,6 +496,33 @@ class OutputsCompared(Event, frozen=True, kw_only=True):
     differences: tuple[OutputDifference, ...]
 
 
+class CutPoint(Struct, frozen=True, kw_only=True):
+    """What a region of both lanes gives, on the same inputs.
+
+    `values` are its names in the baseline and in the candidate; `inputs` the indexes of the cut
+    points that it is made from; `nodes` the region's graph nodes. `relative` is the norm of the
+    difference over the baseline's norm. Without a `difference`, `note` says why.
+    """
+
+    region: str
+    values: tuple[str, str]
+    nodes: tuple[str, ...] = ()
+    inputs: tuple[int, ...] = ()
+    is_output: bool = False
+    relative: float | None = None
+    difference: OutputDifference | None = None
+    note: str = ""
+
+
+class ValuesCompared(Event, frozen=True, kw_only=True):
+    """Values inside of the model, in topological order. Without points, `note` says why."""
+
+    baseline: str
+    candidate: str
+    points: tuple[CutPoint, ...]
+    note: str = ""
+
+
 class ForeignProcess(Struct, frozen=True, kw_only=True):
     """CPU time that a process of others took since the last look."""
 
@@ -553,6 +603,7 @@ AnyEvent = (
     | LaneExamined
     | NewSizeTried
     | OutputsCompared
+    | ValuesCompared
     | ForeignProcesses
     | TelemetrySample
     | LogLine
@@ -577,9 +628,10 @@ class Load(Command, frozen=True, kw_only=True):
 
 
 class Infer(Command, frozen=True, kw_only=True):
-    """Run `iterations` calls and answer with one `Latencies`."""
+    """Run `iterations` calls, after `lead_in` untimed ones, and answer with one `Latencies`."""
 
     iterations: int
+    lead_in: int = 0
 
 
 class Trace(Command, frozen=True, kw_only=True):
@@ -606,11 +658,21 @@ class TryInputs(Command, frozen=True, kw_only=True):
     iterations: int
 
 
+class SaveValues(Command, frozen=True, kw_only=True):
+    """Write values inside of the model, of one call, to `path` (.npz, in the order of `names`).
+
+    A name is an ONNX value's, or an operator's as a trace names it.
+    """
+
+    path: str
+    names: tuple[str, ...]
+
+
 class Close(Command, frozen=True, kw_only=True):
     """Leave. Answered by the end of the pipe."""
 
 
-AnyCommand = Load | Infer | Trace | SaveOutputs | TryInputs | Close
+AnyCommand = Load | Infer | Trace | SaveOutputs | SaveValues | TryInputs | Close
 
 
 class Reply(Struct, frozen=True, kw_only=True, tag=True):
@@ -643,12 +705,21 @@ class Traced(Reply, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
+    inner: tuple[OpTiming, ...] = ()
     graph: ModelGraph | None = None
     examined: Examined | None = None
 
 
 class OutputsSaved(Reply, frozen=True, kw_only=True):
     path: str
+
+
+class ValuesSaved(Reply, frozen=True, kw_only=True):
+    """`names` are those that the lane has, in the order of the file's arrays."""
+
+    path: str
+    names: tuple[str, ...]
+    size_bytes: int
 
 
 class Failed(Reply, frozen=True, kw_only=True):
@@ -660,7 +731,7 @@ class Failed(Reply, frozen=True, kw_only=True):
     details: str = ""
 
 
-AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
+AnyReply = Loaded | Latencies | Traced | OutputsSaved | ValuesSaved | Failed
 
 
 # --- job processes: inspection and conversion ------------------------------------------------
@@ -759,6 +830,7 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
 
     `flops` and `moved_bytes` are of all its calls in one iteration, as `profiler.work` counts them;
     None where that isn't known.
+    `output_bytes` is the size of what it gives in one iteration; 0 where it isn't known.
     """
 
     label: str
@@ -774,3 +846,4 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     shapes: str = ""
     provider: str = ""
     start_ns: int = 0
+    output_bytes: int = 0

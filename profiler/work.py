@@ -146,8 +146,6 @@ def _is_view(op_type: str, kind: str) -> bool:
     return kind in (TORCH_VIEWS if of_torch else VIEWS) or op_type.rpartition("::")[2] in (
         "Identity",
         "contiguous",
-        "alias",
-        "detach",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import psutil
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
 from profiler.placement import keep_on
+from profiler.rest import wait_for_rest
 from profiler.types import (
     AnyCommand,
     AnyReply,
@@ -30,23 +32,26 @@ from profiler.types import (
     ModelSource,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
     TryInputs,
+    ValuesSaved,
 )
 
 if TYPE_CHECKING:
     from profiler.engines.base import Engine
 
-# Threads that wait in a spin take the cores from the lane whose turn it is.
-PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
+# Milliseconds for which a thread of LLVM's or Intel's OpenMP spins (200 unless told): longer than
+# the gaps within a call, shorter than the wait for rest. GNU's, of the Linux wheels, spins for 5.
+SHORT_SPINNING = {"KMP_BLOCKTIME": "10"}
 # Kineto, PyTorch's profiler, writes "USDT:... profiler_start" (its level 5) on every trace.
 QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
 def main(connection: Connection, log_path: str) -> None:
     """Serve commands until `Close`, or until the parent is gone."""
-    for name, value in (PASSIVE_WAITING | QUIET).items():
+    for name, value in (SHORT_SPINNING | QUIET).items():
         os.environ.setdefault(name, value)
     settle_in(Path(log_path))
     worker = _Worker()
@@ -72,6 +77,7 @@ class _Worker:
         self._process = psutil.Process()
         # As it was before the first trace, whose own sessions and events aren't the model's.
         self._peak_rss_bytes = 0
+        self._told_of_unrest = False
 
     def answer(self, command: AnyCommand) -> AnyReply:
         """The reply; every error becomes a `Failed`, since nothing above could handle it."""
@@ -98,22 +104,34 @@ class _Worker:
             return self._load(command)
         if self._engine is None:
             raise EngineError("No model is loaded.")
+        reply = self._answer_of(self._engine, command)
+        if not isinstance(command, Infer | TryInputs):
+            self._rest()
+        return reply
+
+    def _answer_of(self, engine: Engine, command: AnyCommand) -> AnyReply:
         match command:
             case Infer():
-                return self._infer(self._engine, command.iterations)
+                return self._timed(
+                    engine.infer, engine.synchronize, command.iterations, command.lead_in
+                )
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
-                traced = self._engine.trace(command.iterations, command.warmup)
+                traced = engine.trace(command.iterations, command.warmup)
                 if not command.describe:
                     return traced
-                examined = self._engine.examine()
+                examined = engine.examine()
                 return msgspec.structs.replace(self._described(traced), examined=examined)
             case TryInputs():
-                call = self._engine.called_with(command.inputs)
-                return self._timed(call, self._engine.synchronize, command.iterations)
+                call = engine.called_with(command.inputs)
+                return self._timed(call, engine.synchronize, command.iterations)
             case SaveOutputs():
-                self._engine.save_outputs(Path(command.path))
+                engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
+            case SaveValues():
+                path = Path(command.path)
+                names = engine.save_values(command.names, path)
+                return ValuesSaved(path=command.path, names=names, size_bytes=path.stat().st_size)
             case _:
                 raise EngineError(f"Unknown command {type(command).__name__}.")
 
@@ -155,29 +173,41 @@ class _Worker:
 
         return msgspec.structs.replace(traced, graph=describe(self._model))
 
-    def _infer(self, engine: Engine, iterations: int) -> Latencies:
-        return self._timed(engine.infer, engine.synchronize, iterations)
+    def _rest(self) -> None:
+        """Leave the cores free for the next lane; what goes to stdout is the lane's log."""
+        if not wait_for_rest() and not self._told_of_unrest:
+            self._told_of_unrest = True
+            sys.stderr.write("Threads of this lane work on between calls, into others' turns.\n")
+            sys.stderr.flush()
 
     def _timed(
-        self, infer: Callable[[], object], synchronize: Callable[[], None], iterations: int
+        self,
+        infer: Callable[[], object],
+        synchronize: Callable[[], None],
+        iterations: int,
+        lead_in: int = 0,
     ) -> Latencies:
         clock = time.perf_counter_ns
         latencies = [0] * iterations
         cpu_ns = time.process_time_ns()
         gc.collect()
         gc.disable()
-        faults = _page_faults()
-        block_started = clock()
+        block_started, faults = clock(), _page_faults()
         try:
+            for _ in range(lead_in):
+                infer()
+                synchronize()
+            block_started, faults = clock(), _page_faults()
             for index in range(iterations):
                 started = clock()
                 infer()
                 synchronize()
                 latencies[index] = clock() - started
         finally:
-            cpu_ns = time.process_time_ns() - cpu_ns
             minor, major = (now - then for now, then in zip(_page_faults(), faults, strict=True))
             gc.enable()
+            self._rest()
+            cpu_ns = time.process_time_ns() - cpu_ns
         return Latencies(
             started_ns=block_started,
             latencies_ns=tuple(latencies),

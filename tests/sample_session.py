@@ -8,6 +8,7 @@ from profiler.session import Session
 from profiler.types import (
     Ceiling,
     Compilation,
+    CutPoint,
     EngineFailed,
     EngineKind,
     EngineReady,
@@ -42,6 +43,7 @@ from profiler.types import (
     RunStarted,
     TelemetrySample,
     ThreadUse,
+    ValuesCompared,
 )
 
 ROUNDS = 12
@@ -238,6 +240,31 @@ def sample_events(
                     inf_count=1,
                     within_tolerance=False,
                     note="shapes differ",
+                ),
+            ),
+        ),
+        ValuesCompared(
+            time_ns=11,
+            baseline=base,
+            candidate=fast,
+            points=(
+                CutPoint(region="conv", values=("conv_out", "c"), nodes=("conv_out",), note="none"),
+                CutPoint(
+                    region="head",
+                    values=("relu_out", "r"),
+                    inputs=(0,),
+                    is_output=True,
+                    relative=float("inf"),
+                    difference=OutputDifference(
+                        name="relu_out",
+                        max_abs=1.0,
+                        max_rel=float("inf"),
+                        cosine=0.5,
+                        argmax_agreement=None,
+                        nan_count=0,
+                        inf_count=1,
+                        within_tolerance=False,
+                    ),
                 ),
             ),
         ),

@@ -25,9 +25,11 @@ from profiler.types import (
     OpTiming,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
     TryInputs,
+    ValuesSaved,
 )
 
 
@@ -46,6 +48,7 @@ class Script:
     hangs_at_turn: int | None = None
     hangs_in_trace: bool = False
     size_error: Failed | None = None
+    hangs_with_new_size: bool = False
     log: tuple[str, ...] = ()
 
 
@@ -137,11 +140,15 @@ class ScriptedProcess:
                 )
                 fails = self._launch >= script.loads_well
                 return (script.load_error if fails else None) or loaded
-            case Infer(iterations=iterations):
-                return self._latencies(iterations)
+            case Infer(iterations=iterations, lead_in=lead_in):
+                return self._latencies(iterations, lead_in)
             case SaveOutputs(path=path):
                 save_outputs(Path(path), [np.full((1, 4), script.output, dtype=np.float32)])
                 return OutputsSaved(path=path)
+            case SaveValues(path=path, names=names):
+                value = np.full((1, 4), script.output, dtype=np.float32)
+                save_outputs(Path(path), [value] * len(names))
+                return ValuesSaved(path=path, names=names, size_bytes=Path(path).stat().st_size)
             case Trace(iterations=iterations):
                 if script.hangs_in_trace:
                     return None
@@ -151,13 +158,15 @@ class ScriptedProcess:
                 return script.trace_error or traced
             case TryInputs(inputs=inputs, iterations=iterations):
                 self.tried.append(inputs)
+                if script.hangs_with_new_size:
+                    return None
                 taken_ns = (50_000_000,) + (1_000_000,) * (iterations - 1)
                 return script.size_error or Latencies(
                     started_ns=0, latencies_ns=taken_ns, cpu_time_ns=0, peak_rss_bytes=1
                 )
         return None
 
-    def _latencies(self, iterations: int) -> Latencies | None:
+    def _latencies(self, iterations: int, lead_in: int) -> Latencies | None:
         turn = self._count
         self._count += 1
         if turn == self._script.hangs_at_turn:
@@ -166,7 +175,7 @@ class ScriptedProcess:
             self.alive = False
             return None
         value = next(self._turns)
-        self._clock.now_s += value * iterations / 1e9
+        self._clock.now_s += value * (lead_in + iterations) / 1e9
         return Latencies(
             started_ns=turn, latencies_ns=(value,) * iterations, cpu_time_ns=0, peak_rss_bytes=1
         )

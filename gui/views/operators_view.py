@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import (
@@ -31,7 +32,8 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.operator_columns import COLUMNS, Cells
-from profiler.types import Event, LaneExamined, OperatorRow, OpTimings
+from profiler.node_path import enclosing
+from profiler.types import OperatorRow
 
 HINT = "Times are of traced rounds: read them as shares."
 Index = QModelIndex | QPersistentModelIndex
@@ -53,7 +55,11 @@ class OperatorTable(QAbstractTableModel):
         session = self._model.session
         self.beginResetModel()
         self._names = {label: session.name(label) for label in session.labels()}
-        self.rows = [row for label in session.labels() for row in session.operators(label)]
+        self.rows = [
+            row
+            for label in session.labels()
+            for row in (*session.operators(label), *session.inner_operators(label))
+        ]
         self.endResetModel()
 
     # Qt overrides
@@ -179,21 +185,43 @@ class OperatorsView(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         model.session_reset.connect(self._on_session_reset)
         model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._reload_in_place)
         self._quiet = False
         self._on_session_reset()
 
     def select_node(self, value_name: str) -> int:
-        """Select every row that covers this graph node; returns how many. No signal follows."""
+        """Select every row that covers this graph node; returns how many. No signal follows.
+
+        For a node in a body or a function that no row covers: the rows of the node around it.
+        """
         table, found = self.table, QItemSelection()
-        for number, row in enumerate(table.rows):
-            index = self.filter.mapFromSource(table.index(number, 0))
-            if value_name in row.source_nodes and index.isValid():
-                found.select(index, index)
+        for name in enclosing(value_name):
+            for number, row in enumerate(table.rows):
+                index = self.filter.mapFromSource(table.index(number, 0))
+                if name in row.source_nodes and index.isValid():
+                    found.select(index, index)
+            if not found.isEmpty():
+                break
         self._select(found)
         indexes = found.indexes()
         if indexes:
             self.view.scrollTo(indexes[0], QAbstractItemView.ScrollHint.PositionAtCenter)
         return len(indexes)
+
+    def chosen_columns(self) -> dict[str, bool]:
+        """Columns that are shown or hidden other than at first, by title."""
+        actions = zip(COLUMNS, self.column_menu.actions(), strict=True)
+        return {
+            column.title: action.isChecked()
+            for column, action in actions
+            if action.isChecked() != column.at_first
+        }
+
+    def show_columns(self, chosen: Mapping[str, bool]) -> None:
+        """Take up such a choice; columns that aren't in it, and titles of none, are left alone."""
+        for action in self.column_menu.actions():
+            if action.isEnabled():
+                action.setChecked(chosen.get(action.text(), action.isChecked()))
 
     def _select(self, selection: QItemSelection) -> None:
         flags = QItemSelectionModel.SelectionFlag
@@ -251,11 +279,9 @@ class OperatorsView(QWidget):
         self.table.reload()
         self._on_narrowed()
 
-    def _on_events_applied(self, events: list[Event]) -> None:
+    def _on_events_applied(self) -> None:
         if self.lane_box.count() != len(self._model.session.labels()) + 1:
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings | LaneExamined) for event in events):
-            self._reload_in_place()
 
     def _reload_in_place(self) -> None:
         """New times, with the same rows selected at the same place."""

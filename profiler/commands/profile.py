@@ -29,7 +29,7 @@ from profiler.plan import check_capabilities, check_plan, default_plan, needs_ca
 from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
-from profiler.types import EngineFailed, InputSpec, RunPlan, Tolerance
+from profiler.types import EngineFailed, InputSpec, Locate, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
 
@@ -83,6 +83,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
     parser.add_argument(
         "--atol", type=bound, help="absolute tolerance, over the root mean square of an output"
+    )
+    parser.add_argument(
+        "--locate",
+        choices=[when.value for when in Locate],
+        help="compare values inside of the model, to name the first layer that differs: when the "
+        "outputs differ (default), always or never",
     )
     parser.add_argument(
         "--no-pin", action="store_true", help="let lanes use every CPU, also the window's"
@@ -177,6 +183,7 @@ def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=() if arguments.no_pin else lane_cpus(usable_cores()),
         tolerance=chosen_tolerance(arguments) or plan.tolerance,
+        locate=Locate(arguments.locate) if arguments.locate else plan.locate,
     )
     check_plan(repeated)
     return repeated
@@ -207,6 +214,7 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         tolerance=chosen_tolerance(arguments),
         pin=not arguments.no_pin,
     )
+    plan = msgspec.structs.replace(plan, locate=Locate(arguments.locate or Locate.DIFFER))
     return consent.renewed(plan, trust=arguments.trust)
 
 

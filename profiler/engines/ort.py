@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import onnxruntime
 
 from profiler.engines.ort_ceiling import measure_ceiling
 from profiler.engines.ort_profile import NodeShapes, read_profile, thread_use
+from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
+from profiler.onnx_nested import Sources, WrittenOut, body_sources, has_bodies, name_bodies
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
@@ -55,7 +57,8 @@ class OrtEngine:
         self.input_note = ""
         self._session: Any = None
         self._binding: Any = None
-        self._sources: dict[str, tuple[str, ...]] | None = None
+        self._sources: Sources | None = None
+        self._inner: Sources = {}
         self._shapes = NodeShapes()
         self._threads: ThreadUse | None = None
         self._feeds = make_arrays(command.inputs)
@@ -89,14 +92,21 @@ class OrtEngine:
         return 0
 
     def _write_optimized(self) -> None:
-        """By a session of its own, which takes no part in load time; once for all launches."""
+        """Once for all launches."""
         if self._optimized_path.exists():
             return
-        options = self._session_options()
-        options.optimized_model_filepath = str(self._optimized_path)
+        self._write(self._optimized_path, self._session_options())
+        optimized = load_graph_only(self._optimized_path)
+        if has_bodies(optimized.graph):
+            name_bodies(optimized.graph)
+            onnx.save(optimized, self._optimized_path)
+
+    def _write(self, path: Path, options: Any) -> None:
+        """The model as a session runs it, by one of its own, which takes no part in load time."""
+        options.optimized_model_filepath = str(path)
         if self._weights_go_beside():
             options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+                "session.optimized_model_external_initializers_file_name", f"{path.stem}.weights"
             )
         self._make_session(self._model_path, options)
 
@@ -117,9 +127,11 @@ class OrtEngine:
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
-        sources, graph = self._source_map()
-        traced = read_profile(events, warmup, sources, self._shapes)
-        self._threads = thread_use(events, warmup)
+        graph = self._find_sources()
+        traced = read_profile(events, warmup, self._sources or {}, self._inner, self._shapes)
+        found = thread_use(events, warmup)
+        pool = options.intra_op_num_threads or len(usable_cores())
+        self._threads = msgspec.structs.replace(found, threads=max(found.threads, pool))
         return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
 
     def examine(self) -> Examined:
@@ -135,6 +147,23 @@ class OrtEngine:
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
         save_outputs(path, [np.asarray(value) for value in outputs])
+
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        """From a copy of the model in the lane's own options."""
+
+        def run(model: bytes, outputs: Sequence[str]) -> list[Any]:
+            options = self._session_options()
+            # The copy is read from memory: its weights may lie beside the model's file.
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                str(self._model_path.resolve().parent),
+            )
+            session = self._make_session(model, options)
+            return list(session.run(list(outputs), self._feeds))
+
+        found = dict(collect_values(load_graph_only(self._model_path), names, run))
+        save_outputs(path, list(found.values()))
+        return tuple(found)
 
     def output_names(self, outputs: object) -> tuple[str, ...]:
         del outputs
@@ -165,7 +194,7 @@ class OrtEngine:
         spinning = bool(chosen.get("allow_spinning", True))
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         # Else its threads go on spinning after a call and slow down the next lane's turn.
-        stop = bool(chosen.get("stop_spinning", True))
+        stop = bool(chosen.get("stop_spinning", False))
         options.add_session_config_entry("session.force_spinning_stop", str(int(stop)))
         for name, attribute in SWITCHES.items():
             if name in chosen:
@@ -181,7 +210,7 @@ class OrtEngine:
         cpus = set(self._command.cpus)
         return sum(1 for core in usable_cores() if cpus & set(core)) if cpus else 0
 
-    def _make_session(self, path: Path, options: Any) -> Any:
+    def _make_session(self, model: Path | bytes, options: Any) -> Any:
         default = DEFAULT_PROVIDERS[self._command.spec.device.split(":")[0]]
         provider = str(self._options.get("execution_provider", default))
         available = onnxruntime.get_available_providers()
@@ -193,7 +222,8 @@ class OrtEngine:
         index = int(self._command.spec.device.partition(":")[2] or 0)
         wanted = (provider, {"device_id": index}) if "CUDA" in provider else provider
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+            given = model if isinstance(model, bytes) else str(model)
+            session = onnxruntime.InferenceSession(given, options, providers=[wanted])
         except Exception as error:
             raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
         # Where a provider's own libraries are missing, ONNX Runtime goes on without it.
@@ -205,16 +235,33 @@ class OrtEngine:
             )
         return session
 
-    def _source_map(self) -> tuple[dict[str, tuple[str, ...]], ModelGraph | None]:
-        """Original nodes by profile name; at the first call, the model's graph too."""
+    def _find_sources(self) -> ModelGraph | None:
+        """Original nodes by profile name, at the first call, which returns the model's graph."""
         if self._sources is not None:
-            return self._sources, None
+            return None
         original = load_graph_only(self._model_path)
         optimized = load_graph_only(self._optimized_path)
         self._shapes = NodeShapes(optimized)
-        source_map = SourceMap(original, optimized)
-        self._sources = source_map.by_node_name()
-        return self._sources, describe_onnx(original, source_map.beside())
+        self._inner = body_sources(original.graph, optimized.graph)
+        if not original.functions:
+            source_map = SourceMap(original, optimized)
+            self._sources = source_map.by_node_name()
+            return describe_onnx(original, source_map.beside())
+        written = WrittenOut(original)
+        written.learn(self._plain())
+        source_map = SourceMap(written.model, written.renamed(optimized))
+        known = source_map.by_node_name()
+        self._sources = {name: written.sources(values) for name, values in known.items()}
+        return describe_onnx(original, written.beside(source_map.beside()))
+
+    def _plain(self) -> onnx.ModelProto:
+        """The model with its functions written out, and nothing else done to it."""
+        path = self._optimized_path.with_name("plain.onnx")
+        if not path.exists():
+            options = self._session_options()
+            options.graph_optimization_level = GRAPH_LEVELS["disable"]
+            self._write(path, options)
+        return load_graph_only(path)
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:

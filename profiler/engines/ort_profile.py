@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import onnx
 
+from profiler.onnx_nested import Sources, bodies
 from profiler.types import OpTiming, ThreadUse, Traced
 
 KERNEL = "_kernel_time"
@@ -19,15 +21,22 @@ class NodeShapes:
     """
 
     def __init__(self, optimized: onnx.ModelProto | None = None) -> None:
-        graph = optimized.graph if optimized else onnx.GraphProto()
-        self._weights = {
-            tensor.name: {_dtype(tensor.data_type): list(tensor.dims)}
-            for tensor in graph.initializer
-        }
-        # A node without a name has this one in profiles.
-        self._nodes = {
-            node.name or f"{node.op_type}_{index}": node for index, node in enumerate(graph.node)
-        }
+        self._weights: dict[str, Entry] = {}
+        self._nodes: dict[str, onnx.NodeProto] = {}
+        if optimized is not None:
+            self._learn(optimized.graph)
+
+    def _learn(self, graph: onnx.GraphProto) -> None:
+        """A graph's own nodes and weights go before those of its bodies."""
+        for tensor in graph.initializer:
+            entry = {_dtype(tensor.data_type): list(tensor.dims)}
+            self._weights.setdefault(tensor.name, entry)
+        for index, node in enumerate(graph.node):
+            # A node without a name has this one in profiles.
+            self._nodes.setdefault(node.name or f"{node.op_type}_{index}", node)
+        for node in graph.node:
+            for _, body in bodies(node):
+                self._learn(body)
 
     def text(self, name: str, arguments: dict[str, Any]) -> str:
         """ "float[1, 8], float[8, 4] -> float[1, 4]"."""
@@ -59,17 +68,19 @@ class NodeShapes:
 def read_profile(
     events: list[dict[str, Any]],
     skip: int,
-    sources: dict[str, tuple[str, ...]],
+    sources: Sources,
+    inner_sources: Sources | None = None,
     shapes: NodeShapes | None = None,
 ) -> Traced:
     """Operators of the profiled calls after the first `skip`, from ONNX Runtime's own events.
 
-    The file has times in microseconds. Nested graphs' nodes (If, Loop) lie within their parent's
-    event and are left to it, so that no time is counted twice.
+    The file has times in microseconds. Nodes of bodies (If, Loop) lie within their parent's event,
+    and are told apart by their names, so that no time is counted twice.
     """
+    inner_sources, shapes = inner_sources or {}, shapes or NodeShapes()
     runs = _runs(events)[skip:]
-    described = shapes or NodeShapes()
     ops: list[OpTiming] = []
+    inner: list[OpTiming] = []
     number = 0
     ends_us: dict[int, float] = {}
     for event in _kernels(events):
@@ -79,36 +90,48 @@ def read_profile(
             break
         start_us = event["ts"] - runs[number]["ts"]
         thread = int(event.get("tid", 0))
-        if start_us < 0 or event["ts"] + event["dur"] <= ends_us.get(thread, -1):
+        if start_us < 0:
+            continue
+        op = _op_timing(event, number, start_us, shapes)
+        if op.name in inner_sources:
+            inner.append(msgspec.structs.replace(op, source_nodes=inner_sources[op.name]))
+            continue
+        if event["ts"] + event["dur"] <= ends_us.get(thread, -1):
             continue
         ends_us[thread] = event["ts"] + event["dur"]
-        arguments = event.get("args", {})
-        name = event["name"].removesuffix(KERNEL)
-        ops.append(
-            OpTiming(
-                name=name,
-                op_type=str(arguments.get("op_name", "")),
-                start_ns=int(start_us * 1000),
-                duration_ns=int(event["dur"] * 1000),
-                source_nodes=sources.get(name, ()),
-                iteration=number,
-                thread=thread,
-                shapes=described.text(name, arguments),
-                provider=str(arguments.get("provider", "")),
-            )
-        )
+        ops.append(msgspec.structs.replace(op, source_nodes=sources.get(op.name, ())))
     return Traced(
         started_ns=0,
         latencies_ns=tuple(int(run["dur"] * 1000) for run in runs),
         ops=tuple(ops),
+        inner=tuple(inner),
+    )
+
+
+def _op_timing(
+    event: dict[str, Any], iteration: int, start_us: float, shapes: NodeShapes
+) -> OpTiming:
+    arguments = event.get("args", {})
+    name = event["name"].removesuffix(KERNEL)
+    return OpTiming(
+        name=name,
+        op_type=str(arguments.get("op_name", "")),
+        start_ns=int(start_us * 1000),
+        duration_ns=int(event["dur"] * 1000),
+        iteration=iteration,
+        thread=int(event.get("tid", 0)),
+        shapes=shapes.text(name, arguments),
+        provider=str(arguments.get("provider", "")),
+        output_bytes=int(arguments.get("output_size") or 0),
     )
 
 
 def thread_use(events: list[dict[str, Any]], skip: int) -> ThreadUse:
     """From the `thread_scheduling_stats` of the calls after the first `skip`.
 
-    A pool of one thread has none. Workers' `num_run` counts on through the session; the caller's
-    `Run`, `Wait` and the rest are microseconds of that operator.
+    A pool of one thread has none, and threads that had nothing to do yet may be missing. Workers'
+    `num_run` counts on through the session; the caller's `Run`, `Wait` and the rest are
+    microseconds of that operator.
     """
     runs = _runs(events)[skip:]
     kernels = _kernels(events)

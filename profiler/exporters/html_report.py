@@ -11,6 +11,7 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.depth import render_depth
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
 from profiler.session import Session
@@ -36,7 +37,7 @@ def render(session: Session) -> str:
         "ROUNDS": _rounds_plot(session),
         "WHY": render_why(session),
         "OPERATORS": _operators(session),
-        "OUTPUTS": _outputs(session),
+        "OUTPUTS": _outputs(session) + render_depth(session),
         "INPUTS": _inputs(session),
         "FAILURES": _failures(session),
         "ENVIRONMENT": _pairs(session.environment.items()),

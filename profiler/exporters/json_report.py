@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from profiler.divergence import locate, sentence
 from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
 from profiler.insights import find_insights
@@ -100,6 +101,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
             msgspec.to_builtins(row) | {"roofline": msgspec.to_builtins(session.roofline(row))}
             for row in session.operators(label)
         ],
+        "inner_operators": [msgspec.to_builtins(row) for row in session.inner_operators(label)],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
 
@@ -120,6 +122,33 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "outputs_agree": outputs.agree if outputs else None,
         "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
+        "first_difference": _first_difference(session, comparison.baseline, comparison.candidate),
+    }
+
+
+def comparison_of_values(session: Session, baseline: str, candidate: str) -> dict[str, Any]:
+    """What a look inside of the model gave, for `dualscope locate`; strict JSON."""
+    found = _first_difference(session, baseline, candidate)
+    plain: dict[str, Any] = _finite(
+        {"baseline": baseline, "candidate": candidate, "first_difference": found}
+    )
+    return plain
+
+
+def _first_difference(session: Session, baseline: str, candidate: str) -> dict[str, Any] | None:
+    """None where nobody looked inside of the model."""
+    found = session.values.get((baseline, candidate))
+    if found is None:
+        return None
+    result = locate(found)
+    return {
+        "sentence": sentence(found),
+        "region": result.first.region if result.first else None,
+        "nodes": list(result.first.nodes) if result.first else [],
+        "unsure": [point.region for point in result.unsure],
+        "compared": result.compared,
+        "differing": result.differing,
+        "points": msgspec.to_builtins(found.points),
     }
 
 

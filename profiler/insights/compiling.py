@@ -12,8 +12,6 @@ from profiler.types import Compilation, EngineKind
 # A call with a new size is worth a word where it takes so many times, and so much, longer.
 NEW_SIZE_TIMES, NEW_SIZE_LEAST_NS = 5, 50_000_000
 REMEDIES = {
-    EngineKind.TORCH_COMPILE: "Compile with dynamic=true, or pad inputs to a few sizes and warm up "
-    "each of them.",
     EngineKind.ORT: "Pad inputs to a few sizes and warm up each of them, or fix the dimension with "
     "free_dimensions.",
 }
@@ -29,7 +27,7 @@ def graph_breaks(session: Session) -> Iterator[Insight]:
             yield Insight(
                 rule="graph_breaks",
                 label=label,
-                sentence=f"torch.compile breaks off the graph of {session.name(label)} {times}",
+                sentence=f"{session.name(label)} breaks the model's graph off {times}",
                 evidence="; ".join(found.break_reasons) or session.ready[label].graph_note,
                 remedy="Run it under TORCH_LOGS=graph_breaks to see where, and rewrite those "
                 "lines.",
@@ -47,8 +45,8 @@ def recompiles(session: Session) -> Iterator[Insight]:
             yield Insight(
                 rule="recompiles",
                 label=label,
-                sentence=f"torch.compile compiled {session.name(label)} again {times} while its "
-                "inputs stayed the same",
+                sentence=f"{session.name(label)} compiled the model again {times} while its inputs "
+                "stayed the same",
                 evidence="; ".join(found.recompile_reasons),
                 remedy="Keep what changes from call to call (counters, flags, caches) in tensors, "
                 "out of the module's Python attributes.",

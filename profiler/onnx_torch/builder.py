@@ -235,6 +235,8 @@ class Builder:
         for name, value in zip(node.output, results, strict=False):
             if name:
                 self._values[name] = value
+                if isinstance(value, torch.fx.Node) and self._parent is None:
+                    value.meta["onnx_values"] = (*value.meta.get("onnx_values", ()), name)
 
     def _weight(self, array: Array) -> torch.fx.Node:
         """A get_attr node for a constant; the same constant is stored once."""

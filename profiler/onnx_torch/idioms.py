@@ -27,7 +27,7 @@ def rewrite(module: torch.nn.Module, graph: torch.fx.Graph) -> None:
                 turned = graph.create_node(
                     "call_function", torch.t, (weight,), name=f"{product.name}__1"
                 )
-            turned.meta = dict(product.meta)
+            turned.meta = {k: v for k, v in product.meta.items() if k != "onnx_values"}
             bias = node.args[1] if node.args[0] is product else node.args[0]
             _replace(node, F.linear, (x, turned, bias), {}, (product,))
     graph.eliminate_dead_code()

@@ -74,7 +74,7 @@ def test_a_tolerance_of_zero_finds_a_difference_and_says_so_first(tmp_path: Path
 
 
 def test_a_plan_is_repeated(tmp_path: Path) -> None:
-    lanes = ("--lane=one=ort,intra_op_threads=1", "--lane=free=ort,stop_spinning=false")
+    lanes = ("--lane=one=ort,intra_op_threads=1", "--lane=free=ort,stop_spinning=true")
     profile(tmp_path, DEMO, *lanes, "--baseline=one", "--seed=5", "--time-limit=1s")
     done = dualscope(
         "profile",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
@@ -15,6 +16,7 @@ from gui.main_window import MainWindow
 from gui.views.regions_model import DIFFERENCE, FLAT, KINDS, NAME, RegionsModel, build
 from gui.views.waterfall_chart import steps
 from profiler.regions import Region
+from profiler.types import RunStarted
 from tests.gui.driving import (
     PATIENCE_MS,
     open_session,
@@ -22,6 +24,7 @@ from tests.gui.driving import (
     selected_node,
     wait_for_graph,
 )
+from tests.sample_session import sample_events, session_of
 from tests.traced_lanes import row
 
 
@@ -172,3 +175,20 @@ def test_colours_go_from_the_ground_to_the_scales_end() -> None:
         assert difference_colour(10, 10, dark=dark) != difference_colour(-10, 10, dark=dark)
     assert (text_on("#ffffff"), text_on("#000000")) == ("#000000", "#ffffff")
     assert time_colour(5, 0, dark=False) == "#eef2f6"
+
+
+def test_what_costs_time_is_told_with_evidence_and_remedy(window: MainWindow) -> None:
+    started, *later = sample_events()
+    assert isinstance(started, RunStarted)
+    base, *others = started.plan.engines
+    crowded = msgspec.structs.replace(base, options={"intra_op_threads": 16})
+    plan = msgspec.structs.replace(started.plan, engines=(crowded, *others))
+    cores = {"cores": "2 physical, 4 logical"}
+    started = msgspec.structs.replace(started, plan=plan, environment=cores)
+    window.tabs.setCurrentWidget(window.why)
+    window.session_model.show(session_of([started, *later]), None)
+    assert window.why.insights.isVisible()
+    assert "more threads than there are CPUs" in window.why.insights.text()
+    tip = window.why.insights.toolTip()
+    assert "16 threads within operators, 4 logical CPUs" in tip
+    assert "Use at most 4" in tip

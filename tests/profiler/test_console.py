@@ -109,8 +109,9 @@ def test_the_summary_has_the_verdict_and_a_line_a_lane() -> None:
         "base: load 1 ms, first iteration 2 ms, weights 0.0 MiB, peak 8192 MiB"
     )
     assert lines[9].startswith("Other processes took 12% of the CPU")
-    assert "outside of operators" in lines[11]
-    assert lines[12] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
+    assert "First differs at head" in lines[11]
+    assert "outside of operators" in lines[12]
+    assert lines[13] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
     traced = "trace of fast: operators cover 71.4%, traced calls take 0.01x the time"
     assert traced in lines
 

@@ -186,7 +186,7 @@ def test_a_lane_that_does_not_answer_in_time(tmp_path: Path) -> None:
     try:
         assert isinstance(lane.request(command, ANSWER_S), Loaded)
         assert len(lane.infer(3, ANSWER_S).latencies_ns) == 3
-        with pytest.raises(EngineError, match="ort did not answer within 0 s"):
+        with pytest.raises(EngineError, match="ort did not answer within"):
             lane.infer(100_000_000, 0.2)
     finally:
         lane.process.close(timeout_s=0.3)

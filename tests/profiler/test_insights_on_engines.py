@@ -291,4 +291,7 @@ def test_compilation(
 
     path = plain(tmp_path)
     session = run_engines(path, X, {COMPILE: {}}, tmp_path, ceiling=ANY, change=with_faults)
-    assert rules(session) == expected
+    found = rules(session)
+    # A call that compiles shows Dynamo's own views of the weights among its operators.
+    found.pop("moves_and_casts", None)
+    assert found == expected

@@ -42,6 +42,7 @@ def test_it_says_how_the_interval_is_made_and_what_ended_the_run() -> None:
     text = method_note(changed())
     for part in (
         "moderated t",
+        "untimed calls (10 ms, at least one call",
         "random order",
         "Seed 0",
         "2% of the ratio",
@@ -54,9 +55,9 @@ def test_it_says_how_the_interval_is_made_and_what_ended_the_run() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "spin within a call and stop when it ends"),
+        ({}, "a turn ends when they rest"),
         ({"allow_spinning": False}, "Threads of lane fast don't spin"),
-        ({"stop_spinning": False}, "Threads of lane fast go on spinning"),
+        ({"stop_spinning": True}, "Threads of lane fast stop spinning when a call ends"),
     ],
 )
 def test_it_says_whether_threads_spin(options: dict[str, bool], said: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from profiler.new_size import resized
-from profiler.types import Fill, InputSpec
+from profiler.new_size import resized, takes_any_size
+from profiler.types import EngineKind, EngineSpec, Fill, InputSpec
 
 IDS = InputSpec(name="ids", dtype="int64", shape=(1, 16), symbols=("batch", "length"))
 
@@ -26,3 +26,13 @@ def test_nothing_is_tried_without_a_dynamic_dimension() -> None:
     found = resized((fixed, IDS))
     assert found is not None
     assert found.inputs[0] == fixed
+
+
+def test_torch_compile_is_asked_only_where_it_compiled_for_any_size() -> None:
+    def takes(engine: EngineKind, **options: str | int | float | bool) -> bool:
+        return takes_any_size(EngineSpec(label="a", engine=engine, options=options))
+
+    assert takes(EngineKind.ORT) and takes(EngineKind.TORCH_EAGER)
+    assert takes(EngineKind.TORCH_COMPILE, dynamic=True)
+    assert not takes(EngineKind.TORCH_COMPILE)
+    assert not takes(EngineKind.TORCH_COMPILE, dynamic=False)

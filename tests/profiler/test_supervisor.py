@@ -37,6 +37,9 @@ Journal = list[tuple[str, str]]
 Runner = Callable[..., tuple[list[Event], Session]]
 
 
+DYNAMIC = (InputSpec(name="x", dtype="float32", shape=(1, 8), symbols=("batch", None)),)
+
+
 def plan(*labels: str, **stopping: float) -> RunPlan:
     return RunPlan(
         model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
@@ -56,6 +59,7 @@ def journal() -> Journal:
 def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
     def run_plan(
         scripts: dict[str, Script],
+        inputs: tuple[InputSpec, ...] = (),
         cancelled: Callable[[], bool] = lambda: False,
         foreign: Iterable[float] = (),
         **stopping: float,
@@ -66,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session = Session()
         events = []
-        made = plan(*scripts, **stopping)
+        made = msgspec.structs.replace(plan(*scripts, **stopping), inputs=inputs)
         for event in supervisor.run(made, cancelled=cancelled, clock=clock):
             session.apply(event)
             events.append(event)
@@ -387,24 +391,54 @@ def test_an_impossible_plan_is_refused_before_anything_starts() -> None:
         next(supervisor.run(plan("a", "a")))
 
 
-def test_a_new_size_is_tried_after_the_last_round(
-    monkeypatch: pytest.MonkeyPatch, journal: Journal
-) -> None:
+def test_a_new_size_is_tried_when_all_else_is_done(run: Runner, journal: Journal) -> None:
     error = Failed(error="EngineError", message="Too large.")
-    scripts = {"any": steady(1_000_000), "fixed": steady(1_000_000, size_error=error)}
-    monkeypatch.setattr(lane, "EngineProcess", scripted(scripts, journal, clock := Clock()))
-    shares = itertools.repeat(0.0)
-    monkeypatch.setattr(lane_group, "ForeignLoad", lambda: ScriptedLoad(shares))
-    monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
-    x = InputSpec(name="x", dtype="float32", shape=(1, 8), symbols=("batch", None))
-    made = msgspec.structs.replace(plan(*scripts), inputs=(x,))
-    session = Session()
-    for event in supervisor.run(made, clock=clock):
-        session.apply(event)
+    scripts = {"any": steady(1_000_000), "fixed": steady(1_000_000, size_error=error, output=2.0)}
+    _, session = run(scripts, inputs=DYNAMIC)
+    # Outputs differ: the look inside comes before.
+    assert session.values
     assert [command for _, command in journal[-2:]] == ["TryInputs"] * 2
     tried = session.new_sizes["any"]
     assert (tried.dimension, tried.size, tried.new_size) == ("batch", 1, 2)
     assert (tried.first_ns, tried.later_ns) == (50_000_000, 1_000_000)
     assert "fixed" not in session.new_sizes
     assert not session.failures
-    assert any("Not called with batch = 2: Too large." in line.text for line in session.logs)
+    assert "Not called with batch = 2: Too large." in [line.text for line in session.logs]
+
+
+def test_no_new_size_without_a_dynamic_dimension(run: Runner, journal: Journal) -> None:
+    run({"a": steady(1_000_000)}, inputs=(msgspec.structs.replace(DYNAMIC[0], symbols=()),))
+    assert "TryInputs" not in [command for _, command in journal]
+
+
+def test_a_new_size_takes_a_tenth_of_the_time_limit_at_most(run: Runner, journal: Journal) -> None:
+    """Of both lanes: here eight calls would take 0.8 s of their 0.5 s each."""
+    _, session = run(
+        {"slow": steady(100_000_000), "b": steady(1_000_000)}, DYNAMIC, time_limit_s=10
+    )
+    assert [found for found in journal if found[1] == "TryInputs"] == [("b", "TryInputs")]
+    assert any("batch = 2: It would take more than 0.5 s." in line.text for line in session.logs)
+
+
+def test_a_new_size_that_never_answers_is_given_up(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_group, "NEW_SIZE_LIMIT_S", 0.01)
+    hanging = steady(1_000_000, hangs_with_new_size=True)
+    _, session = run({"hanging": hanging, "b": steady(1_000_000)}, DYNAMIC)
+    assert list(session.new_sizes) == ["b"]
+    assert any("hanging did not answer within 0.01 s" in line.text for line in session.logs)
+    assert not session.failures
+
+
+def test_a_stop_ends_the_calls_with_a_new_size(run: Runner, journal: Journal) -> None:
+    hanging = steady(1_000_000, hangs_with_new_size=True)
+    _, session = run(
+        {"hanging": hanging, "b": steady(1_000_000)},
+        DYNAMIC,
+        cancelled=lambda: ("hanging", "TryInputs") in journal,
+    )
+    assert journal[-1] == ("hanging", "TryInputs")
+    assert not session.new_sizes
+    assert session.finished is not None
+    assert session.finished.reason == "precision"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -79,6 +79,10 @@ class Counting:
     def save_outputs(self, path: Path) -> None:
         raise PermissionError(f"can't write {path.name}\nsecond line")
 
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        path.write_bytes(b"four")
+        return tuple(names)
+
     def output_names(self, outputs: object) -> tuple[str, ...]:
         del outputs
         return ("y",)
@@ -123,6 +127,14 @@ def test_each_call_is_waited_for_and_the_collector_rests() -> None:
     assert isinstance(reply, Latencies)
     assert len(reply.latencies_ns) == 3
     assert engine.calls == ["infer", "synchronize"] * 3
+
+
+def test_calls_of_the_lead_in_are_not_timed() -> None:
+    engine = Counting()
+    reply = worker_with(engine).answer(Infer(iterations=3, lead_in=2))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 3
+    assert engine.calls == ["infer", "synchronize"] * 5
     assert engine.collector == {False}
     assert gc.isenabled()
 

@@ -1,0 +1,55 @@
+"""When a process's threads rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from profiler import rest
+
+
+@dataclass
+class ScriptedTime:
+    """Threads that take `busy` of a core until `until_s`, then nothing."""
+
+    busy: float
+    until_s: float
+    now_s: float = 0.0
+    cpu_s: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.cpu_s += self.busy * max(0.0, min(seconds, self.until_s - self.now_s))
+        self.now_s += seconds
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    def process_time(self) -> float:
+        return self.cpu_s
+
+
+@pytest.mark.parametrize(
+    ("busy", "until_s", "rests", "after_windows"),
+    [
+        (1.0, 0.0, True, 1),
+        (0.1, 100.0, True, 1),
+        (1.0, 3.5 * rest.WINDOW_S, True, 5),
+        (2.0, 100.0, False, 10),
+    ],
+)
+def test_it_waits_until_threads_rest_or_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+    busy: float,
+    until_s: float,
+    rests: bool,
+    after_windows: int,
+) -> None:
+    script = ScriptedTime(busy, until_s)
+    monkeypatch.setattr(rest, "time", script)
+    assert rest.wait_for_rest(limit_s=9.5 * rest.WINDOW_S) is rests
+    assert script.now_s == pytest.approx(after_windows * rest.WINDOW_S)
+
+
+def test_an_idle_process_rests() -> None:
+    assert rest.wait_for_rest(limit_s=30.0)
