@@ -30,7 +30,8 @@ class Bound(enum.StrEnum):
 class Roofline(Struct, frozen=True, kw_only=True):
     """Of one operator in traced time. `intensity` is in FLOPs a byte; None: not known.
 
-    `ceiling_share`: how near it comes to the nearer ceiling. Over 1 where data lies in caches.
+    `ceiling_share`: how near it comes to the nearer ceiling. Over 1 where data lies in caches, or
+    where other processes slowed the measurement of the ceiling.
     """
 
     intensity: float | None = None

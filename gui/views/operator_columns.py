@@ -77,7 +77,8 @@ COLUMNS = (
         lambda c: c.roofline.ceiling_share,
         "{:.0%}",
         1.0,
-        "How near it comes to the engine's own best rate here; over 100 % in caches",
+        "How near it comes to the engine's own best rate here; over 100 % in caches, or where the "
+        "machine was busy",
         at_first=True,
     ),
     measured(
