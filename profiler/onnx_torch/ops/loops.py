@@ -141,8 +141,8 @@ def _by_while(
 
     start = torch.zeros((), dtype=torch.int64, device=device)
     first = (start, going, *(_fresh(value) for value in carried))
-    found: tuple[torch.Tensor, ...] = torch._higher_order_ops.while_loop(goes_on, one_step, first)
-    return tuple(found[2:])
+    run: Any = torch._higher_order_ops.while_loop
+    return tuple(run(goes_on, one_step, first)[2:])
 
 
 def _fresh(value: torch.Tensor) -> torch.Tensor:

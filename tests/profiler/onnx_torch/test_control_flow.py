@@ -251,8 +251,9 @@ class StructuredSquareRoot(torch.nn.Module):
         def step(guess: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return 0.5 * (guess + x / guess), x.clone()
 
-        found = torch._higher_order_ops.while_loop(goes_on, step, (x.clone(), x.clone()))
-        return found[0]
+        run: Any = torch._higher_order_ops.while_loop
+        found: torch.Tensor = run(goes_on, step, (x.clone(), x.clone()))[0]
+        return found
 
 
 @pytest.mark.parametrize("newer", [False, True])
