@@ -28,13 +28,15 @@ def loop(context: Context, trips: Value, condition: Value, *carried: Value) -> t
         limit: Any = trips
     else:
         limit = context.number(trips) if trips is not None else None
+    # A count of sizes is written out for the sizes that a graph is made for.
+    by_sizes = isinstance(limit, torch.fx.Node) and limit is not trips
     is_short = goes_on and isinstance(limit, int) and limit <= MOST_WRITTEN_OUT
-    if not settled and not (goes_on and not isinstance(trips, torch.fx.Node)):
+    by_while = settled and not by_sizes and not is_short
+    if not by_while and (not goes_on or isinstance(trips, torch.fx.Node)):
         context.builder.shared.data_dependent.append(context.node.name or context.node.output[0])
     attached = context.builder.attach(module, f"{context.node.name or context.node.output[0]}_body")
     kinds = _scanned_kinds(context, body, len(carried))
     starts = None if goes_on else condition
-    by_while = settled and not is_short
     arguments = (attached, limit, starts, list(carried), captured, kinds, by_while)
     return context.parts(context.call(run_loop, *arguments))
 

@@ -190,6 +190,19 @@ def test_a_loop_with_a_count_of_run_time_is_one_graph(tmp_path: Path) -> None:
     agree_in_all_forms(path, [{"x": x, "n": np.array(count)} for count in (3, 0, 7)])
 
 
+def test_a_loop_of_many_steps_is_one_graph(tmp_path: Path) -> None:
+    same = [helper.make_node("Identity", ["going"], ["after"])]
+    yes = onnx.numpy_helper.from_array(np.array(True), "go")
+    nodes = [
+        factor(),
+        helper.make_node("Constant", [], ["go"], value=yes),
+        helper.make_node("Constant", [], ["n"], value_int=40),
+        data_loop(same, [2]),
+    ]
+    path = saved(nodes, [value("x", [2])], [value("y", [2])], tmp_path)
+    agree_in_all_forms(path, [{"x": np.array([1.0, 2.0], dtype=np.float32)}])
+
+
 def test_a_loop_that_data_end_is_one_graph(tmp_path: Path) -> None:
     """Until the sum is above 50."""
     fifty = onnx.numpy_helper.from_array(np.array(50.0, dtype=np.float32), "fifty")
