@@ -25,6 +25,7 @@ from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan
 FILE_NAME = "trusted.json"
 VERSION = 1
 MOST_LISTED = 40
+FACTORY = "The factory"
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,12 @@ def mark(found: Global) -> str:
     )
 
 
+def listed(entry: Trusted) -> str:
+    """What was agreed to, as it is listed: a file, or a factory with the arguments it gets."""
+    is_factory = entry.what.startswith(FACTORY)
+    return f"{entry.name}  {' '.join(entry.names)}".rstrip() if is_factory else entry.name
+
+
 def written(factory: Factory) -> str:
     """A factory as it is written on the command line."""
     arguments = "".join(
@@ -146,7 +153,7 @@ def _with_factory(source: ModelSource, factory: Factory, trust: bool) -> ModelSo
     parts = ["factory", factory.target, factory.sha256, given]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     shown = f"{printable(factory.target)} with the arguments {given}"
-    what = f"The factory {shown} is code that would run."
+    what = f"{FACTORY} {shown} is code that would run."
     entry = Trusted(
         sha256=key, name=factory.target, what=what, names=(given,) if factory.arguments else ()
     )

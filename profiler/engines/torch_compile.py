@@ -14,6 +14,8 @@ from profiler.engines.torch_engine import TorchEngine
 from profiler.errors import EngineError
 from profiler.types import Load
 
+MOST_NAMES = 3
+
 
 class TorchCompileEngine(TorchEngine):
     """A module through `torch.compile`, compiled anew in each run: no older cache is read."""
@@ -32,6 +34,8 @@ class TorchCompileEngine(TorchEngine):
 
     def loaded(self) -> torch.nn.Module:
         module, self.graph_note = torch_common.load_python_module(self._command)
+        meta = module.meta if isinstance(module, torch.fx.GraphModule) else {}
+        self._data_dependent: list[str] = list(meta.get("data_dependent", ()))
         return module
 
     def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
@@ -59,6 +63,11 @@ class TorchCompileEngine(TorchEngine):
         self.graph_note += f", compiled into {graphs_text}"
         if breaks:
             self.graph_note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
+        if self._data_dependent and graphs + breaks > 1:
+            listed = ", ".join(self._data_dependent[:MOST_NAMES])
+            more = len(self._data_dependent) - MOST_NAMES
+            self.graph_note += f"; data decides the work of {listed}"
+            self.graph_note += f" and {more} more nodes" if more > 0 else ""
         seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
         return int(seconds * 1e9)
 

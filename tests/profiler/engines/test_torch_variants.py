@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from profiler.engines import create_engine
 from profiler.engines.torch_compile import TorchCompileEngine
@@ -158,6 +159,26 @@ def test_graph_breaks_are_told(made: Made, tmp_path: Path) -> None:
     engine.infer()
     engine.after_first_call()
     assert engine.graph_note == "nn.Module, compiled into 2 graphs (1 graph break)"
+
+
+def test_nodes_that_break_the_graph_of_an_import_are_named(made: Made, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Exp", ["x"], ["e"]),
+        helper.make_node("NonZero", ["e"], ["n"], name="positions"),
+        helper.make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Exp", ["f"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy"]
+    values[0] = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    engine = made(EngineKind.TORCH_COMPILE, tmp_path / "model.onnx")
+    engine.infer()
+    engine.after_first_call()
+    assert engine.graph_note.endswith("; data decides the work of positions")
 
 
 def test_a_model_of_which_nothing_is_compiled_is_refused(made: Made, tmp_path: Path) -> None:
