@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.jobs import onnx_form
+from profiler.jobs import conversion
 from profiler.types import (
+    Converted,
     EngineFailed,
     EngineKind,
     EngineSpec,
@@ -61,12 +62,12 @@ def _convert(
 ) -> Generator[Event, None, ModelSource | ProfilerError]:
     """Convert in a job process. Returns the ONNX form, or the error that prevented it."""
     details: queue.Queue[str | None] = queue.Queue()
-    outcome: list[tuple[ModelSource, tuple[str, ...]] | ProfilerError] = []
+    outcome: list[Converted | ProfilerError] = []
 
     def work() -> None:
         try:
             outcome.append(
-                onnx_form(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
+                conversion(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
             )
         except ProfilerError as error:
             outcome.append(error)
@@ -86,7 +87,12 @@ def _convert(
         raise result
     if isinstance(result, ProfilerError):
         return result
-    form, notes = result
     labels = tuple(s.label for s in plan.engines if needs_onnx_form(s, s.model or plan.model))
-    yield ModelConverted(time_ns=time.time_ns(), model=form, labels=labels, notes=notes)
-    return form
+    yield ModelConverted(
+        time_ns=time.time_ns(),
+        model=result.model,
+        labels=labels,
+        notes=result.notes,
+        duration_ns=result.duration_ns,
+    )
+    return result.model

@@ -196,7 +196,8 @@ class OrtEngine:
         original = load_graph_only(self._model_path)
         source_map = SourceMap(original, load_graph_only(self._optimized_path))
         self._sources = source_map.by_node_name()
-        return self._sources, describe_onnx(original, source_map.beside())
+        folder = self._model_path.parent
+        return self._sources, describe_onnx(original, source_map.beside(), folder)
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:
