@@ -13,6 +13,7 @@ from profiler.types import (
     EngineFailed,
     Event,
     OutputsCompared,
+    Question,
     Round,
     RoundKind,
     RunFinished,
@@ -25,17 +26,20 @@ VERDICT_INTERVAL_S = 0.5
 
 class SessionModel(QObject):
     """Signals: `session_reset()` when another session is shown, `events_applied(list of Event)` as
-    a run goes on, `verdict_changed()` at most twice a second.
+    a run goes on, `verdict_changed()` at most twice a second, `question_changed()` when the person
+    asks for something else.
     """
 
     session_reset = Signal()
     events_applied = Signal(list)
     verdict_changed = Signal()
+    question_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = Session()
         self.path: Path | None = None
+        self.question = Question()
         self._verdict = ""
         self._verdict_is_old = False
         self._verdict_at_s = 0.0
@@ -45,9 +49,21 @@ class SessionModel(QObject):
         """The sentence, as of the last `verdict_changed`."""
         return self._verdict
 
+    @property
+    def live(self) -> bool:
+        """Whether a run goes on in this session: its progress isn't kept in files."""
+        return self.session.progress is not None and self.session.finished is None
+
+    def ask(self, question: Question) -> None:
+        """What the recommendation is to answer, of this session and those that follow."""
+        self.question = self.session.question = question
+        self.question_changed.emit()
+
     def show(self, session: Session, path: Path | None) -> None:
         """Show another session: an opened one, or an empty one for a run that starts."""
         self.session = session
+        # The person's prices and goal, not those of whoever wrote the file.
+        session.question = self.question
         self.path = path
         self._verdict = session.verdict()
         self._verdict_is_old = False
@@ -60,6 +76,7 @@ class SessionModel(QObject):
             return
         for event in events:
             self.session.apply(event)
+        self.session.question = self.question
         self._verdict_is_old |= any(_moves_verdict(event) for event in events)
         self.events_applied.emit(list(events))
         now = any(isinstance(event, RunFinished) for event in events)

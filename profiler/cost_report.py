@@ -21,6 +21,7 @@ from profiler.cost import (
     price_of,
     saved_share,
 )
+from profiler.lanes import needs_onnx_form
 from profiler.measured import (
     Interval,
     batch_size,
@@ -29,7 +30,6 @@ from profiler.measured import (
     mean_ratio,
     tokens_per_call,
 )
-from profiler.model_forms import needs_onnx_form
 from profiler.session import Session
 from profiler.types import CostSettings
 
@@ -157,11 +157,11 @@ class _Lane:
             unit="h",
             formula="requests per day × 30.44 days / batch size × mean latency / 3600 s "
             "/ utilization",
-            worked=f"{requests:g} × {DAYS_PER_MONTH:.2f} / {self.batch} × "
+            worked=f"{requests:,.0f} × {DAYS_PER_MONTH:.2f} / {self.batch} × "
             f"{self.mean_ns / 1e9:.4g} s / 3600 s / {used:g}",
         )
         count = self._machines(self.mean_ns, requests)
-        busy = f"{requests:g} / {self.batch} × {self.mean_ns / 1e9:.4g} s / 86400 s / {used:g}"
+        busy = f"{requests:,.0f} / {self.batch} × {self.mean_ns / 1e9:.4g} s / 86400 s / {used:g}"
         yield CostFigure(
             key="machines",
             title="Machines kept on",

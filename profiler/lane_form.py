@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.model_forms import needs_onnx_form
+from profiler.lanes import needs_onnx_form
 from profiler.session import Session
 from profiler.types import EngineKind, EngineSpec, ModelKind
 

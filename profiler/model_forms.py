@@ -9,24 +9,18 @@ from collections.abc import Callable, Generator, Iterator
 
 from profiler.errors import CancelledError, ProfilerError
 from profiler.jobs import conversion
+from profiler.lanes import needs_onnx_form
 from profiler.types import (
     Converted,
     EngineFailed,
-    EngineKind,
     EngineSpec,
     Event,
     ModelConverted,
-    ModelKind,
     ModelSource,
     Phase,
     Progress,
     RunPlan,
 )
-
-
-def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
-    """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
-    return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
 
 
 def lane_models(
