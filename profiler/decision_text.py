@@ -55,11 +55,9 @@ def settings_words(report: CostReport) -> str:
     """What the figures were worked out from."""
     settings = report.settings
     prices = {lane.device: lane.price for lane in report.lanes if lane.price is not None}
+    unit = f" {settings.currency}" if settings.currency else ""
     parts = [
-        *(
-            f"{device} {price:g} {settings.currency}".strip() + "/hour"
-            for device, price in prices.items()
-        ),
+        *(f"{device} {price:g}{unit} per hour" for device, price in prices.items()),
         f"{settings.requests_per_day:,.0f} requests a day (a request is one sample)"
         if settings.requests_per_day
         else "",

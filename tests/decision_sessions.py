@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from profiler.session import Session
 from profiler.types import (
@@ -27,6 +28,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
 )
+from tests.sample_session import session_of
 
 LAUNCHES, ROUNDS, CALLS = 8, 20, 5
 MIB = 2**20
@@ -76,9 +78,9 @@ def rounds(
     calls: int = CALLS,
     foreign: float = 0.0,
     peak_mib: int = 100,
-) -> list[Event]:
+) -> list[Round]:
     """Equal calls of `ms`; rounds go up and down by `jitter`, in another order for each lane."""
-    found: list[Event] = []
+    found: list[Round] = []
     for index in range(launches * count):
         step = ((index * (7 if label == "onnx" else 11)) % 19 - 9) / 9
         latency_ns = round(ms * 1e6 * (1 + jitter * step))
@@ -98,7 +100,7 @@ def rounds(
     return found
 
 
-def session(
+def run_events(
     *events: Event,
     lanes: Sequence[EngineSpec] = (EAGER, ORT),
     goal: Goal = Goal.LATENCY,
@@ -107,7 +109,7 @@ def session(
     inputs: Sequence[InputSpec] = (IMAGE,),
     converted_ns: int = 36_000_000_000,
     compile_ns: Mapping[str, int] | None = None,
-) -> Session:
+) -> list[Event]:
     """A finished run with these events; the first lane is the baseline."""
     model = source(kind)
     plan = RunPlan(
@@ -136,10 +138,12 @@ def session(
     if kind is not ModelKind.ONNX:
         ort = tuple(s.label for s in lanes if s.engine is EngineKind.ORT)
         start.append(ModelConverted(time_ns=3, model=model, labels=ort, duration_ns=converted_ns))
-    found = Session()
-    for event in (*start, *events, RunFinished(time_ns=9, reason="precision")):
-        found.apply(event)
-    return found
+    return [*start, *events, RunFinished(time_ns=9, reason="precision")]
+
+
+def session(*events: Event, **more: Any) -> Session:
+    """The session that `run_events` leaves."""
+    return session_of(run_events(*events, **more))
 
 
 def failed(label: str) -> EngineFailed:

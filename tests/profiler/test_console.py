@@ -113,10 +113,8 @@ def test_the_summary_has_the_verdict_and_a_line_a_lane() -> None:
     assert lines[13] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
     traced = "trace of fast: operators cover 71.4%, traced calls take 0.01x the time"
     assert traced in lines
-    recommended = (
-        "For latency: only fast is left to recommend; the others failed or give other outputs."
-    )
-    assert lines[1] == recommended and recommended in lines[14:]
+    assert lines[1].startswith("For latency: only fast is left to recommend")
+    assert lines[1] in lines[14:]
 
 
 def test_an_empty_session_has_a_summary() -> None:

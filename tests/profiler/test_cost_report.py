@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ SETTINGS = CostSettings(
 )
 
 
-def halved(**more: object) -> Session:
-    return session(*rounds("eager", 7.2), *rounds("onnx", 3.6), **more)  # type: ignore[arg-type]
+def halved(**more: Any) -> Session:
+    return session(*rounds("eager", 7.2), *rounds("onnx", 3.6), **more)
 
 
 def figure(report: CostReport, label: str, key: str) -> CostFigure:

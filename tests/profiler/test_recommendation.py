@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -92,8 +94,8 @@ def test_fewer_options_are_simpler() -> None:
 
 
 def test_unresolved_keeps_the_simpler_lane_for_now() -> None:
-    one = {"jitter": 0.4, "launches": 1}
-    found = session(*rounds("eager", 4.1, **one), *rounds("onnx", 4.0, **one))  # type: ignore[arg-type]
+    one: dict[str, Any] = {"jitter": 0.4, "launches": 1}
+    found = session(*rounds("eager", 4.1, **one), *rounds("onnx", 4.0, **one))
     assert found.comparisons()[0].verdict == "unresolved"
     result = answer(found)
     assert (result.outcome, result.label) == (Outcome.UNRESOLVED, "eager")
@@ -105,8 +107,8 @@ def test_unresolved_keeps_the_simpler_lane_for_now() -> None:
 
 
 def test_few_rounds_are_unresolved() -> None:
-    few = {"launches": 1, "count": MIN_ROUNDS - 4}
-    found = session(*rounds("eager", 8.0, **few), *rounds("onnx", 4.0, **few))  # type: ignore[arg-type]
+    few: dict[str, Any] = {"launches": 1, "count": MIN_ROUNDS - 4}
+    found = session(*rounds("eager", 8.0, **few), *rounds("onnx", 4.0, **few))
     assert answer(found).outcome is Outcome.UNRESOLVED
     assert "too little was measured" in texts(answer(found))
 
@@ -186,8 +188,8 @@ def test_throughput_is_of_one_caller() -> None:
 def test_spikes_count_in_throughput_and_not_in_latency() -> None:
     """One round in ten of a lane takes five times as long: its p50 is lower, its mean is not."""
     spiky = [
-        msgspec.structs.replace(r, latencies_ns=tuple(5 * v for v in r.latencies_ns))  # type: ignore[type-var,attr-defined]
-        if r.index % 10 == 3  # type: ignore[attr-defined]
+        msgspec.structs.replace(r, latencies_ns=tuple(5 * v for v in r.latencies_ns))
+        if r.index % 10 == 3
         else r
         for r in rounds("onnx", 3.6)
     ]
@@ -201,8 +203,8 @@ def test_spikes_count_in_throughput_and_not_in_latency() -> None:
 
 
 def test_p99_with_too_few_iterations() -> None:
-    few = {"calls": 2}
-    events = (*rounds("eager", 8.0, **few), *rounds("onnx", 4.0, **few))  # type: ignore[arg-type]
+    few: dict[str, Any] = {"calls": 2}
+    events = (*rounds("eager", 8.0, **few), *rounds("onnx", 4.0, **few))
     result = answer(session(*events, goal=Goal.P99))
     assert result.outcome is Outcome.UNRESOLVED
     assert "onnx has 320 iterations; the upper end of a p99 takes at least 368" in texts(result)
