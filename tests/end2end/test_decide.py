@@ -44,8 +44,11 @@ def dualscope(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def test_cost_of_a_session_with_its_own_prices(session_path: Path) -> None:
     done = dualscope("cost", session_path, "--formulas")
     assert (done.returncode, done.stderr) == (0, "")
-    (line,) = [x for x in done.stdout.splitlines() if x.startswith("Cost per million inferences ")]
+    line, formula = (
+        x for x in done.stdout.splitlines() if x.startswith("Cost per million inferences ")
+    )
     assert line.split()[-2:] == ["2", "1"]
+    assert formula.endswith("= machine hours per million × price per hour")
     assert "For cost: use onnx, 1 per million inferences." in done.stdout
     assert "not told: requests per day" in done.stdout
 
