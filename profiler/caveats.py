@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from profiler.lane_form import converted
 from profiler.measured import batch_size, energy, p99, peak_memory
 from profiler.model_type import ModelType, TypeFound
 from profiler.noise import busiest
 from profiler.session import Session
-from profiler.types import EngineKind, Fill, Goal, OutputsCompared
+from profiler.types import EngineKind, Fill, Goal, GraphNode, OutputsCompared
 
 MIB = 2**20
 # A recommended lane that takes so many times another's memory is worth a word.
@@ -113,8 +113,8 @@ def _of_lane(session: Session, label: str, goal: Goal) -> Iterator[str]:
             )
 
 
-def _own_operators(nodes: object) -> Iterator[str]:
-    for node in nodes:  # type: ignore[attr-defined]
+def _own_operators(nodes: Iterable[GraphNode]) -> Iterator[str]:
+    for node in nodes:
         domain, _, _ = node.op_type.rpartition("::")
         if domain and domain not in ("aten", "prim"):
             yield node.op_type

@@ -13,6 +13,7 @@ from profiler.session import Session
 from profiler.types import Goal, Verdict
 
 MIB = 2**20
+P99_FIGURE = "latency_ns.p99"
 
 
 class Citation(Struct, frozen=True, kw_only=True):
@@ -108,7 +109,7 @@ def _p99(session: Session) -> Measure:
         return _by_ends(p99(session, one), p99(session, other))
 
     return Measure(
-        figure="latency_ns.p99",
+        figure=P99_FIGURE,
         unit="ns",
         value=value,
         words=words,

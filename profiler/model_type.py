@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -124,9 +124,8 @@ def attention_blocks(graph: ModelGraph) -> int:
     return count
 
 
-def _reaches(start: GraphNode, following: object) -> bool:
+def _reaches(start: GraphNode, following: Callable[[GraphNode], list[GraphNode]]) -> bool:
     """Whether a product lies this way, with nothing between but what belongs to attention."""
-    assert callable(following)
     waiting, seen = [(node, 1) for node in following(start)], {start.name}
     while waiting:
         node, steps = waiting.pop()

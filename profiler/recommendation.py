@@ -11,7 +11,7 @@ from msgspec import Struct
 from profiler.caveats import cautions, not_measured, output_words, refused
 from profiler.compare import counted
 from profiler.cost_report import cost_report
-from profiler.goals import Citation, Measure, Standing, measure_for
+from profiler.goals import P99_FIGURE, Citation, Measure, Standing, measure_for
 from profiler.lane_form import (
     complexity,
     configuration,
@@ -216,17 +216,19 @@ def _reasons(session: Session, measure: Measure, label: str, others: list[str]) 
         words = conversion_words(session, other)
         if words and not conversion_words(session, label):
             yield Reason(text=f"{session.name(other)} {words}; {name} does not")
-    found = p99(session, label)
-    for one in (label, *others):
-        stats = session.latency_stats(one)
-        if measure.figure == "latency_ns.p99" and stats and found:
-            few = p99(session, one)
-            if few is not None and math.isinf(few.high):
-                yield Reason(
-                    text=f"{session.name(one)} has {stats.iterations} iterations; the upper end "
-                    f"of a p99 takes at least {least_count(0.99)}, more where they hang together",
-                    cites=(Citation(figure="iterations", label=one, value=stats.iterations),),
-                )
+    if measure.figure == P99_FIGURE:
+        yield from _too_few_for_p99(session, [label, *others])
+
+
+def _too_few_for_p99(session: Session, labels: list[str]) -> Iterator[Reason]:
+    for label in labels:
+        found, stats = p99(session, label), session.latency_stats(label)
+        if found is not None and stats is not None and math.isinf(found.high):
+            yield Reason(
+                text=f"{session.name(label)} has {stats.iterations} iterations; the upper end of "
+                f"a p99 takes at least {least_count(0.99)}, more where they hang together",
+                cites=(Citation(figure="iterations", label=label, value=stats.iterations),),
+            )
 
 
 def _against(session: Session, measure: Measure, label: str, other: str) -> Reason:
