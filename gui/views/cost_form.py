@@ -147,7 +147,9 @@ class CostForm(QWidget):
         self._append("", "")
         row = self.prices.rowCount() - 1
         self.prices.setCurrentCell(row, DEVICE)
-        self.prices.editItem(self.prices.item(row, DEVICE))
+        item = self.prices.item(row, DEVICE)
+        if item is not None:
+            self.prices.editItem(item)
 
     def _on_remove(self) -> None:
         if self.prices.currentRow() >= 0:

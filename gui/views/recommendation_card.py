@@ -80,7 +80,7 @@ class RecommendationCard(QFrame):
         """Work it out again; while a run goes on that waits for its end."""
         self.goal.setCurrentIndex(self.goal.findData(self._model.question.goal))
         self.setVisible(self._model.session.plan is not None)
-        if not self.isVisibleTo(self.parentWidget()):
+        if self.isHidden():
             return
         found = None if self._model.live else recommend(self._model.session)
         self._details.setEnabled(found is not None)
