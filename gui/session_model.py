@@ -40,6 +40,7 @@ class SessionModel(QObject):
         self.session = Session()
         self.path: Path | None = None
         self.question = Question()
+        self._from_file = False
         self._verdict = ""
         self._verdict_is_old = False
         self._verdict_at_s = 0.0
@@ -51,8 +52,9 @@ class SessionModel(QObject):
 
     @property
     def live(self) -> bool:
-        """Whether a run goes on in this session: its progress isn't kept in files."""
-        return self.session.progress is not None and self.session.finished is None
+        """Whether a run goes on in this session: a file's may have been broken off."""
+        begun = self.session.plan is not None and self.session.finished is None
+        return begun and not self._from_file
 
     def ask(self, question: Question) -> None:
         """What the recommendation is to answer, of this session and those that follow."""
@@ -65,6 +67,7 @@ class SessionModel(QObject):
         # The person's prices and goal, not those of whoever wrote the file.
         session.question = self.question
         self.path = path
+        self._from_file = session.plan is not None
         self._verdict = session.verdict()
         self._verdict_is_old = False
         self.session_reset.emit()

@@ -9,10 +9,13 @@ from pytestqt.qtbot import QtBot
 from gui import settings
 from gui.main_window import MainWindow
 from gui.views.cost_form import PRICE, CostForm, parse_price
+from gui.views.recommendation_card import WAITING
 from profiler.recommendation import recommend
-from profiler.types import CostSettings, Goal, RunPlan, RunStarted
-from tests.decision_sessions import compared, rounds, session
+from profiler.session import Session
+from profiler.types import CostSettings, Goal
+from tests.decision_sessions import compared, rounds, run_events, session
 from tests.gui.driving import open_session
+from tests.sample_session import session_of
 
 
 def choose(window: MainWindow, goal: Goal) -> None:
@@ -76,14 +79,25 @@ def test_a_price_that_is_no_number_says_so(qtbot: QtBot) -> None:
 
 
 def test_nothing_is_recommended_while_a_run_goes_on(window: MainWindow) -> None:
-    whole = session(*rounds("eager", 8.0), *rounds("onnx", 4.0))
-    plan = whole.plan
-    assert isinstance(plan, RunPlan)
-    window.session_model.show(type(whole)(), None)
-    start = RunStarted(time_ns=1, plan=plan, environment={}, dualscope_version="1")
-    window.session_model.apply([start])
+    events = run_events(*rounds("eager", 8.0), *rounds("onnx", 4.0))
+    window.session_model.show(Session(), None)
+    window.session_model.apply(events[:1])
     assert window.card.isVisible()
+    assert (window.card.note.text(), window.card.sentence.isHidden()) == (WAITING, True)
+    window.tabs.setCurrentWidget(window.cost)
+    window.session_model.apply(events[1:-1])
     assert window.card.sentence.isHidden()
+    assert window.cost.table.rowCount() == 0
+    window.session_model.apply(events[-1:])
+    assert window.card.sentence.text() == "For latency: use onnx, p50 4 ms."
+    assert window.cost.table.rowCount() > 0
+
+
+def test_a_run_that_was_broken_off_is_answered_as_far_as_it_went(window: MainWindow) -> None:
+    events = run_events(*rounds("eager", 8.0), *rounds("onnx", 4.0))
+    window.session_model.show(session_of(events[:-1]), None)
+    assert window.card.sentence.text() == "For latency: use onnx, p50 4 ms."
+    assert "The run isn't over" in window.card.note.text()
 
 
 def test_the_persons_prices_count_and_not_the_files(
