@@ -40,7 +40,7 @@ class SessionModel(QObject):
         self.session = Session()
         self.path: Path | None = None
         self.question = Question()
-        self._from_file = False
+        self._closed = False
         self._verdict = ""
         self._verdict_is_old = False
         self._verdict_at_s = 0.0
@@ -54,7 +54,13 @@ class SessionModel(QObject):
     def live(self) -> bool:
         """Whether a run goes on in this session: a file's may have been broken off."""
         begun = self.session.plan is not None and self.session.finished is None
-        return begun and not self._from_file
+        return begun and not self._closed
+
+    def close(self) -> None:
+        """No more events come, whatever the last one was."""
+        self._closed = True
+        if self.session.plan is not None and self.session.finished is None:
+            self.question_changed.emit()
 
     def ask(self, question: Question) -> None:
         """What the recommendation is to answer, of this session and those that follow."""
@@ -67,7 +73,7 @@ class SessionModel(QObject):
         # The person's prices and goal, not those of whoever wrote the file.
         session.question = self.question
         self.path = path
-        self._from_file = session.plan is not None
+        self._closed = session.plan is not None
         self._verdict = session.verdict()
         self._verdict_is_old = False
         self.session_reset.emit()

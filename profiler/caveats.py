@@ -75,7 +75,7 @@ def cautions(session: Session, label: str, goal: Goal, found: TypeFound) -> Iter
         yield f"{session.name(failed)} failed, so that nothing is known of it: {failure.message}"
     yield from refused(session).values()
     if session.finished is None:
-        yield "The run isn't over"
+        yield "The run did not end: these are its figures so far"
     if len(set(session.launches.values())) == 1:
         yield "All rounds are of one launch; the next process may be some percent faster or slower"
     if found.type is ModelType.AUTOREGRESSIVE:

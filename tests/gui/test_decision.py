@@ -97,7 +97,7 @@ def test_a_run_that_was_broken_off_is_answered_as_far_as_it_went(window: MainWin
     events = run_events(*rounds("eager", 8.0), *rounds("onnx", 4.0))
     window.session_model.show(session_of(events[:-1]), None)
     assert window.card.sentence.text() == "For latency: use onnx, p50 4 ms."
-    assert "The run isn't over" in window.card.note.text()
+    assert "did not end" in window.card.note.text()
 
 
 def test_the_persons_prices_count_and_not_the_files(
