@@ -8,6 +8,7 @@ from PySide6.QtCore import QByteArray, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
+    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
@@ -30,12 +31,14 @@ from gui.questions import Questions
 from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
+from gui.views.cost_view import CostView
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
 from gui.views.model_panel import ModelPanel
 from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
+from gui.views.recommendation_card import RecommendationCard
 from gui.views.report_view import ReportView
 from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
@@ -45,7 +48,7 @@ from profiler.exporters import Exporter, export, formats
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
 from profiler.telemetry import gpu_status
-from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question
 from profiler.version import VERSION
 
 SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
@@ -62,6 +65,7 @@ class MainWindow(QMainWindow):
         self.draft.time_limit_s = self.settings.time_limit_s
         self.draft.target_width = self.settings.target_width
         self.session_model = SessionModel(self)
+        self.session_model.ask(Question(goal=self.settings.goal, cost=self.settings.cost))
         self.runs = RunController(self.session_model, self)
         self.opener = Opener(self)
         self.questions = Questions(self.opener, self)
@@ -214,12 +218,14 @@ class MainWindow(QMainWindow):
         self._build_toolbar()
         self.messages = MessageBar(self)
         self.banner = VerdictBanner(self.session_model, self)
+        self.card = RecommendationCard(self.session_model, self)
         self.model_panel = ModelPanel(self.draft, self)
         self.graph = GraphPanel(self.session_model, self)
         self.why = WhyView(self.session_model, self)
         self.operators = OperatorsView(self.session_model, self)
         self.timeline = TimelineView(self.session_model, self)
         self.outputs = OutputsView(self.session_model, self)
+        self.cost = CostView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
         self.live = LiveView(self.session_model, self)
@@ -232,6 +238,7 @@ class MainWindow(QMainWindow):
             (self.operators, "Operators"),
             (self.timeline, "Timeline"),
             (self.outputs, "Outputs"),
+            (self.cost, "Cost"),
             (self.report, "Report"),
             (self.log, "Log"),
         ):
@@ -252,7 +259,10 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(8, 8, 8, 0)
         layout.addWidget(self.messages)
-        layout.addWidget(self.banner)
+        answer = QHBoxLayout()
+        answer.addWidget(self.banner, 3)
+        answer.addWidget(self.card, 2)
+        layout.addLayout(answer)
         layout.addWidget(self.body, 1)
         self.setCentralWidget(centre)
 
@@ -309,6 +319,8 @@ class MainWindow(QMainWindow):
         self.runs.ended.connect(self._on_run_ended)
         self.session_model.events_applied.connect(self._on_events_applied)
         self.session_model.session_reset.connect(self._refresh)
+        self.session_model.question_changed.connect(self._on_question_changed)
+        self.card.details_wanted.connect(lambda: self.tabs.setCurrentWidget(self.report))
         self.graph.node_selected.connect(self.operators.select_node)
         self.operators.node_selected.connect(self.graph.select_node)
         self.operators.node_selected.connect(self.why.select_node)
@@ -451,6 +463,12 @@ class MainWindow(QMainWindow):
             hint = f"{failure.hint} The other lanes went on; see the Log tab.".strip()
             message = f"{session.name(label)} failed while {failure.phase}: {failure.message}"
             self.messages.show_error(ProfilerError(message, hint))
+
+    def _on_question_changed(self) -> None:
+        question = self.session_model.question
+        self.settings.goal, self.settings.cost = question.goal, question.cost
+        self.report.refresh()
+        self._save_settings()
 
     def _on_gpu_status(self, text: object) -> None:
         self.device_chip.setText(f"CPU  ·  {text}")

@@ -114,6 +114,7 @@ class RunController(QObject):
         self._placed.close()
         self._pull()
         self._model.refresh_verdict(now=True)
+        self._model.close()
         self._thread = None
         thread.deleteLater()
         self.ended.emit(thread.error)

@@ -6,9 +6,11 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.decision_text import recommendation_lines
 from profiler.divergence import sentence
 from profiler.insights import find_insights
 from profiler.method import noise_note
+from profiler.recommendation import recommend
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress, RunStarted, ValuesCompared
 
@@ -73,7 +75,9 @@ def progress_text(event: Progress, target: float | None = None) -> str:
 
 def summary(session: Session) -> str:
     """Verdict and one line a lane."""
-    lines = [session.verdict() or "Nothing was measured.", ""]
+    found = recommend(session)
+    lines = [session.verdict() or "Nothing was measured."]
+    lines += [found.sentence, ""] if found else [""]
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
     lines.append(header)
     for label in session.labels():
@@ -94,6 +98,8 @@ def summary(session: Session) -> str:
         if rows:
             top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
             lines.append(f"top operators of {session.name(label)}: {top}")
+    if found:
+        lines += ["", *recommendation_lines(found)]
     return "\n".join(printable(line) for line in lines)
 
 

@@ -88,7 +88,19 @@ def onnx_form(
     on_progress: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[ModelSource, tuple[str, ...]]:
-    """The model as an ONNX file in the cache, and notes on the conversion. Blocks.
+    """The model as an ONNX file in the cache, and notes on the conversion; see `conversion`."""
+    found = conversion(source, inputs, on_progress=on_progress, cancelled=cancelled)
+    return found.model, found.notes
+
+
+def conversion(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Converted:
+    """The model as an ONNX file in the cache, with notes and how long that took once. Blocks.
 
     Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
     """
@@ -96,7 +108,7 @@ def onnx_form(
     answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
-    return answer.model, answer.notes
+    return answer
 
 
 def capabilities(*, cancelled: Callable[[], bool] | None = None) -> Capabilities:
@@ -215,7 +227,7 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.factory_guesses import guess
 
         return guess(job.source)
-    from profiler.convert import convert_to_onnx
+    from profiler.convert import conversion_ns, convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)
-    return Converted(model=model, notes=notes)
+    return Converted(model=model, notes=notes, duration_ns=conversion_ns(model))

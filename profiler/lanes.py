@@ -9,7 +9,7 @@ from pathlib import Path
 
 from profiler.errors import PlanError
 from profiler.model_file import Cancelled, identify
-from profiler.types import EngineKind, EngineSpec, ModelKind
+from profiler.types import EngineKind, EngineSpec, ModelKind, ModelSource
 
 Value = str | int | float | bool
 INTEGER, FLAG, TEXT = "an integer", "true or false", "text"
@@ -103,6 +103,11 @@ REFUSED: dict[EngineKind, frozenset[ModelKind]] = {
 def takes(engine: EngineKind, kind: ModelKind) -> bool:
     """Whether the engine can run a file of that kind, itself or in a converted form."""
     return kind not in REFUSED.get(engine, frozenset())
+
+
+def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
+    """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
+    return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
 
 
 def parse_lane(text: str) -> EngineSpec:

@@ -30,6 +30,7 @@ from profiler.types import (
     OpTimings,
     OutputsCompared,
     Progress,
+    Question,
     Round,
     RoundKind,
     RunFinished,
@@ -46,6 +47,8 @@ class Session:
     """Everything known about one run, by lane label where it belongs to a lane."""
 
     plan: RunPlan | None = None
+    # What a recommendation is to answer: the plan's, until the person asks something else.
+    question: Question = field(default_factory=Question)
     environment: dict[str, str] = field(default_factory=dict)
     version: str = ""
     started_ns: int = 0
@@ -91,6 +94,7 @@ class Session:
         match event:
             case RunStarted():
                 self.plan = event.plan
+                self.question = event.plan.question
                 self.environment = event.environment
                 self.version = event.dualscope_version
                 self.started_ns = event.time_ns

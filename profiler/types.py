@@ -66,6 +66,17 @@ class Verdict(enum.StrEnum):
     UNRESOLVED = "unresolved"
 
 
+class Goal(enum.StrEnum):
+    """What a recommendation is for, in the spelling of `--goal`."""
+
+    LATENCY = "latency"
+    P99 = "p99"
+    THROUGHPUT = "throughput"
+    COST = "cost"
+    MEMORY = "memory"
+    PORTABILITY = "portability"
+
+
 # --- model and inputs -----------------------------------------------------------------------
 
 
@@ -221,13 +232,38 @@ class Tolerance(Struct, frozen=True, kw_only=True):
 LEAD_IN_NS = 10_000_000
 
 
+class CostSettings(Struct, frozen=True, kw_only=True):
+    """What the person knows of prices and demand; nothing is known beforehand.
+
+    `prices` per hour by device: "cpu", "cuda:0", a GPU's name, or "*" for every device; in
+    `currency`, as is `price_per_kwh` and `own_cost`, what converting and checking costs once beside
+    computing time. `utilization`: the share of its paid time that a machine is to work.
+    `replicas`: machines that are kept on at the least.
+    """
+
+    prices: dict[str, float] = {}
+    currency: str = ""
+    requests_per_day: float | None = None
+    utilization: float = 0.7
+    replicas: int = 1
+    price_per_kwh: float | None = None
+    own_cost: float = 0.0
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What the person wants to know of a run, beside the figures."""
+
+    goal: Goal = Goal.LATENCY
+    cost: CostSettings = CostSettings()
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything that a run needs, enough to repeat it.
 
     `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
     calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
     `tolerance` of outputs; None for one by their precision. `locate`: when to compare values inside
-    of the model.
+    of the model. `question`: what a recommendation is to answer.
     """
 
     model: ModelSource
@@ -246,6 +282,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     lane_cpus: tuple[int, ...] = ()
     tolerance: Tolerance | None = None
     locate: Locate = Locate.DIFFER
+    question: Question = Question()
 
 
 # --- events: what a run tells, in the order it happens ---------------------------------------
@@ -275,11 +312,16 @@ class Progress(Event, frozen=True, kw_only=True):
 
 
 class ModelConverted(Event, frozen=True, kw_only=True):
-    """The model's other form, as used by the lanes named."""
+    """The model's other form, as used by the lanes named.
+
+    `duration_ns`: how long converting and checking took, also where it was done earlier and the
+    file came from the cache; 0 where that isn't known.
+    """
 
     model: ModelSource
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    duration_ns: int = 0
 
 
 class EngineReady(Event, frozen=True, kw_only=True):
@@ -390,11 +432,13 @@ class ModelGraph(Struct, frozen=True, kw_only=True):
     """The graph that a lane's `source_nodes` refer to.
 
     `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
-    each with a node that it works for.
+    each with a node that it works for. `causal`: what shows that attention looks back only, in
+    words.
     """
 
     nodes: tuple[GraphNode, ...]
     beside: dict[str, str] = {}
+    causal: tuple[str, ...] = ()
 
 
 class GraphDescribed(Event, frozen=True, kw_only=True):
@@ -710,6 +754,7 @@ class Guesses(Struct, frozen=True, kw_only=True, tag=True):
 class Converted(Struct, frozen=True, kw_only=True, tag=True):
     model: ModelSource
     notes: tuple[str, ...] = ()
+    duration_ns: int = 0
 
 
 # --- derived by pure functions, never stored --------------------------------------------------

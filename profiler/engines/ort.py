@@ -225,16 +225,17 @@ class OrtEngine:
         original = load_graph_only(self._model_path)
         optimized = load_graph_only(self._optimized_path)
         self._inner = body_sources(original.graph, optimized.graph)
+        folder = self._model_path.parent
         if not original.functions:
             source_map = SourceMap(original, optimized)
             self._sources = source_map.by_node_name()
-            return describe_onnx(original, source_map.beside())
+            return describe_onnx(original, source_map.beside(), folder)
         written = WrittenOut(original)
         written.learn(self._plain())
         source_map = SourceMap(written.model, written.renamed(optimized))
         known = source_map.by_node_name()
         self._sources = {name: written.sources(values) for name, values in known.items()}
-        return describe_onnx(original, written.beside(source_map.beside()))
+        return describe_onnx(original, written.beside(source_map.beside()), folder)
 
     def _plain(self) -> onnx.ModelProto:
         """The model with its functions written out, and nothing else done to it."""

@@ -11,6 +11,7 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.depth import render_depth
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
@@ -31,6 +32,8 @@ def render(session: Session) -> str:
     parts = {
         "TITLE": escape(name),
         "VERDICT": escape(session.verdict() or "Nothing was measured."),
+        "DECISION": render_recommendation(session),
+        "COST": render_cost(session),
         "LATENCY": _latency_table(session),
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),
