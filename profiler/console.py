@@ -8,6 +8,7 @@ from typing import TextIO
 
 from profiler.insights import find_insights
 from profiler.method import noise_note
+from profiler.search.rows import lines as search_lines
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress, RunStarted
 
@@ -68,6 +69,7 @@ def progress_text(event: Progress, target: float | None = None) -> str:
 def summary(session: Session) -> str:
     """Verdict and one line a lane."""
     lines = [session.verdict() or "Nothing was measured.", ""]
+    lines += search_lines(session)
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
     lines.append(header)
     for label in session.labels():

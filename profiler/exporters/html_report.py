@@ -11,6 +11,7 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.search import render_search
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
 from profiler.session import Session
@@ -25,11 +26,12 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 def render(session: Session) -> str:
     """Every text from the model or the machine is escaped: names in a model file are foreign."""
-    plan = session.plan
+    plan = session.plan or session.search.plan
     name = Path(plan.model.path).name if plan else "empty session"
     parts = {
         "TITLE": escape(name),
         "VERDICT": escape(session.verdict() or "Nothing was measured."),
+        "SEARCH": render_search(session),
         "LATENCY": _latency_table(session),
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),

@@ -14,6 +14,7 @@ from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
 from profiler.regions import Region
+from profiler.search.rows import search_report
 from profiler.session import Session
 from profiler.types import Comparison, RoundKind
 
@@ -39,6 +40,7 @@ def report(session: Session) -> dict[str, Any]:
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
         "noise": _noise(session),
         "method": method_note(session),
+        "search": search_report(session),
         "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
