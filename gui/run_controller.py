@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
 from profiler.placement import kept_off
+from profiler.recorder import record
+from profiler.search import runner
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import RunPlan
+from profiler.types import Event, RunPlan, SearchPlan
 
 PULL_INTERVAL_MS = 50
 
@@ -46,11 +49,22 @@ class RunController(QObject):
 
     def start(self, plan: RunPlan) -> None:
         """Begin a run; its session file lies in the sessions' folder."""
+        self._start(plan, lambda path, cancelled: record(plan, path, cancelled=cancelled))
+
+    def start_search(self, plan: SearchPlan) -> None:
+        """Begin a search for the fastest configuration, kept in the same way."""
+        self._start(plan, lambda path, cancelled: runner.record(plan, path, cancelled=cancelled))
+
+    def _start(
+        self,
+        plan: RunPlan | SearchPlan,
+        recording: Callable[[Path, Callable[[], bool]], Iterator[Event]],
+    ) -> None:
         if self._thread is not None:
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
         self._model.show(Session(), path)
-        self._thread = RunThread(plan, path, self)
+        self._thread = RunThread(lambda cancelled: recording(path, cancelled), self)
         self._thread.finished.connect(self._on_finished)
         self._thread.start()
         self._timer.start()

@@ -5,22 +5,23 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QObject, QThread
 
 from profiler.errors import ProfilerError
-from profiler.recorder import record
-from profiler.types import Event, RunPlan
+from profiler.types import Event
+
+# Measures, and writes the session file meanwhile; takes what says whether to stop.
+Recording = Callable[[Callable[[], bool]], Iterator[Event]]
 
 
 class RunThread(QThread):
     """One run. `finished` (Qt's own) comes last; then `error` tells whether something broke."""
 
-    def __init__(self, plan: RunPlan, path: Path, parent: QObject | None = None) -> None:
+    def __init__(self, recording: Recording, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.plan = plan
-        self.path = path
+        self._recording = recording
         self.error: ProfilerError | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -47,7 +48,7 @@ class RunThread(QThread):
 
     def run(self) -> None:
         try:
-            for event in record(self.plan, self.path, cancelled=self._stop.is_set):
+            for event in self._recording(self._stop.is_set):
                 self._events.put(event)
         except ProfilerError as error:
             self.error = error

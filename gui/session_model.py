@@ -13,6 +13,8 @@ from profiler.types import (
     EngineFailed,
     Event,
     OutputsCompared,
+    RaceFinished,
+    RaceStarted,
     Round,
     RoundKind,
     RunFinished,
@@ -79,4 +81,5 @@ class SessionModel(QObject):
 def _moves_verdict(event: Event) -> bool:
     if isinstance(event, Round):
         return event.kind is RoundKind.TIMED
-    return isinstance(event, RunStarted | EngineFailed | OutputsCompared | RunFinished)
+    steps = RunStarted | EngineFailed | OutputsCompared | RunFinished | RaceStarted | RaceFinished
+    return isinstance(event, steps)

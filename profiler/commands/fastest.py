@@ -146,5 +146,6 @@ def notes(event: Event) -> list[str]:
         case RunStarted():
             return ["measuring the leaders against the defaults, in new processes"]
         case EngineFailed():
-            return [f"lane {event.label} failed: {event.message}", f"hint: {event.hint}"]
+            hint = [f"hint: {event.hint}"] if event.hint else []
+            return [f"lane {event.label} failed: {event.message}", *hint]
     return []

@@ -18,6 +18,7 @@ from profiler.placement import kept_off
 from profiler.search import racing
 from profiler.search.race_group import RaceGroup, output_problem
 from profiler.search.racing import Standing
+from profiler.search.seen import Seen
 from profiler.search.space import Configuration, family_of
 from profiler.stats import LEAST_ROUNDS
 from profiler.types import (
@@ -94,8 +95,7 @@ class Race:
         self.leader: Configuration | None = None
         self.lost: dict[str, float] = {}
         self.rounds: list[RaceRound] = []
-        self._ready: dict[str, EngineReady] = {}
-        self._turns: dict[str, list[Round]] = {label: [] for label in self.arms}
+        self.seen = Seen(self.number, self.arms)
         self._judged: set[str] = set()
         left_s = context.end_s - context.clock()
         self.group = RaceGroup(
@@ -139,9 +139,9 @@ class Race:
         for event in events:
             match event:
                 case EngineReady():
-                    self._ready[event.label] = event
+                    self.seen.ready[event.label] = event
                 case Round() if event.kind is RoundKind.TIMED:
-                    self._turns[event.label].append(event)
+                    self.seen.turns[event.label].append(event)
                 case EngineFailed():
                     yield self._failed(event)
                 case LogLine() | Progress():
@@ -178,12 +178,12 @@ class Race:
             yield from self._round()
             yield from self._check_limits()
             found = self._standings()
-            for standing in racing.out(found):
+            for standing in self.losers(found):
                 text = "its interval lies above the leader's"
                 yield from self._put_out(standing.label, ArmState.SLOWER, text, standing, found)
             found = self._standings()
             yield self._progress(found)
-            reason = racing.decided(found)
+            reason = self.decided(found)
             if reason:
                 return reason
             here = sum(item.launch == group.launch for item in racing.used(self.rounds))
@@ -198,6 +198,14 @@ class Race:
                 yield from self._taken(group.launch_again())
         return "none left"
 
+    def losers(self, found: Sequence[Standing]) -> list[Standing]:
+        """Arms that leave now."""
+        return racing.out(found)
+
+    def decided(self, found: Sequence[Standing]) -> str:
+        """Why the race is over, or ""."""
+        return racing.decided(found)
+
     def _round(self) -> Iterator[Event]:
         index, plan = len(self.rounds), self.context.plan
         order = list(self.group.lanes.values())
@@ -205,7 +213,7 @@ class Race:
         for lane in order:
             count = lane.calls_in(plan.turn_ns)
             yield from self._taken(self.group.turn(lane, RoundKind.TIMED, index, count))
-        turns = [turns[-1] for turns in self._turns.values() if turns and turns[-1].index == index]
+        turns = self.seen.latest(index)
         reasons = [disturbance(turn, Conditions(), plan.noise) for turn in turns]
         made = RaceRound(
             time_ns=time.time_ns(),
@@ -225,12 +233,12 @@ class Race:
     def _check_limits(self) -> Iterator[Event]:
         plan = self.context.plan
         for label in list(self.group.lanes):
-            peak = self._peak_bytes(label)
+            peak = self.seen.peak_bytes(label)
             if plan.max_memory_bytes is not None and peak > plan.max_memory_bytes:
                 text = f"it took {peak / 2**20:.0f} MiB above its engine alone"
                 yield from self._put_out(label, ArmState.OVER_MEMORY, text)
             elif plan.max_p99_ns is not None:
-                calls = self._latencies(label)
+                calls = self.seen.latencies_ns(label, self.rounds)
                 above = int((calls > plan.max_p99_ns).sum())
                 if racing.surely_over(above, calls.size):
                     text = f"{above} of {calls.size} calls took longer than the limit"
@@ -278,7 +286,7 @@ class Race:
         )
 
     def _over_p99(self, label: str) -> bool:
-        limit, calls = self.context.plan.max_p99_ns, self._latencies(label)
+        limit, calls = self.context.plan.max_p99_ns, self.seen.latencies_ns(label, self.rounds)
         return limit is not None and calls.size > 0 and float(np.percentile(calls, 99)) > limit
 
     def _judge(
@@ -290,47 +298,11 @@ class Race:
         against: str = "",
     ) -> ArmJudged:
         self._judged.add(label)
-        calls, ready = self._latencies(label), self._ready.get(label)
         if state in (ArmState.FAILED, ArmState.OTHER_OUTPUTS):
             self.lost[label] = math.inf
         elif standing is not None and state is ArmState.SLOWER:
             self.lost[label] = standing.low
-        return ArmJudged(
-            time_ns=time.time_ns(),
-            race=self.number,
-            label=label,
-            state=state,
-            reason=reason,
-            against=against,
-            ratio=standing.ratio if standing else 0.0,
-            low=standing.low if standing else 0.0,
-            high=standing.high if standing else 0.0,
-            rounds=len(self._turns[label]),
-            launches=len({turn.launch for turn in self._turns[label]}),
-            calls=int(calls.size),
-            p50_ns=float(np.median(calls)) if calls.size else 0.0,
-            p99_ns=float(np.percentile(calls, 99)) if calls.size else 0.0,
-            peak_memory_bytes=self._peak_bytes(label),
-            load_time_ns=ready.load_time_ns if ready else 0,
-            compile_time_ns=ready.compile_time_ns if ready else 0,
-        )
-
-    def _latencies(self, label: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Of the calls in rounds that count, in ns."""
-        counted = {item.index for item in racing.used(self.rounds)}
-        calls = [
-            latency
-            for turn in self._turns[label]
-            if turn.index in counted
-            for latency in turn.latencies_ns
-        ]
-        return np.array(calls, dtype=np.float64)
-
-    def _peak_bytes(self, label: str) -> int:
-        ready, turns = self._ready.get(label), self._turns[label]
-        if ready is None or not turns:
-            return 0
-        return max(0, max(turn.peak_rss_bytes for turn in turns) - ready.baseline_rss_bytes)
+        return self.seen.judged(label, state, reason, self.rounds, standing, against)
 
     def _round_s(self) -> float:
         turn_ns = self.context.plan.turn_ns
