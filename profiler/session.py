@@ -90,7 +90,7 @@ class Session:
                 self.plan = event.plan
                 self.environment = event.environment
                 self.version = event.dualscope_version
-                self.started_ns = event.time_ns
+                self.started_ns = self.search.started_ns or event.time_ns
             case Progress():
                 self.progress = event
             case ModelConverted():
@@ -122,6 +122,7 @@ class Session:
                 self.finished = event
             case _:
                 self.search.apply(event)
+                self.started_ns = self.search.started_ns or self.started_ns
 
     def _take_round(self, turn: Round) -> None:
         self.rounds[turn.label].append(turn)
@@ -292,6 +293,9 @@ class Session:
         ]
         if self.mostly_disturbed():
             sentences.append(self._busy_sentence())
+        if searched:
+            # They say what was compared.
+            return ". ".join(sentences) + "."
         comparisons = self.comparisons()
         for c in comparisons:
             sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from profiler.compare import ENGINE_NAMES
 from profiler.lanes import takes
+from profiler.search.space import SEARCHED
 from profiler.types import EngineKind, ModelKind
 
 MIB = 2**20
@@ -48,7 +49,7 @@ class FastestDialog(QDialog):
         told.setWordWrap(True)
         self.engines = {
             engine: QCheckBox(ENGINE_NAMES[engine], self)
-            for engine in EngineKind
+            for engine in SEARCHED
             if takes(engine, kind)
         }
         form = QFormLayout()

@@ -47,6 +47,7 @@ COLUMNS = (
 )
 INTERVAL = 4
 REFRESH_S = 0.25
+NAME_WIDTH = 330
 EMPTY = (
     "Find the Fastest (F6) races the options of each engine: threads, graph optimization, memory, "
     "ways to compile. It ends with a configuration, its gain, and a program that runs it."
@@ -126,6 +127,9 @@ class FastestView(QWidget):
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        # Options may be long: the tool tip has them whole.
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        header.resizeSection(0, NAME_WIDTH)
         return table
 
     def _show_row(self, number: int, item: Tried, best: EngineSpec | None) -> None:

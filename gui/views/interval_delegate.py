@@ -24,7 +24,7 @@ class IntervalDelegate(QStyledItemDelegate):
     # Qt overrides
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(TEXT_WIDTH + 170, super().sizeHint(option, index).height())
+        return QSize(TEXT_WIDTH + 120, super().sizeHint(option, index).height())
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         super().paint(painter, option, index)

@@ -12,7 +12,7 @@ from profiler.placement import lane_cpus, usable_cores
 from profiler.plan import default_baseline, default_engines
 from profiler.search.record import SearchRecord
 from profiler.search.runner import check
-from profiler.search.space import family_of, spaces
+from profiler.search.space import SEARCHED, family_of, spaces
 from profiler.types import (
     Capabilities,
     EngineKind,
@@ -46,11 +46,11 @@ def parse_engines(text: str) -> tuple[EngineKind, ...]:
     found: list[EngineKind] = []
     for name in filter(None, text.split(",")):
         if name == TORCH_WORD:
-            found += [e for e in EngineKind if family_of(e) == TORCH_WORD]
-        elif name in list(EngineKind):
+            found += [e for e in SEARCHED if family_of(e) == TORCH_WORD]
+        elif name in SEARCHED:
             found.append(EngineKind(name))
         else:
-            known = ", ".join((*EngineKind, TORCH_WORD))
+            known = ", ".join((*SEARCHED, TORCH_WORD))
             raise PlanError(f"There is no engine {name!r}.", f"Use one of: {known}.")
     return tuple(dict.fromkeys(found))
 
@@ -71,7 +71,7 @@ def make_search_plan(
     """`here`: what this machine has; no `engines`: all that take the model. Raises PlanError."""
     for engine in engines:
         if not takes(engine, info.source.kind):
-            possible = ", ".join(e for e in EngineKind if takes(e, info.source.kind))
+            possible = ", ".join(e for e in SEARCHED if takes(e, info.source.kind))
             raise PlanError(
                 f"{engine.value} can't run a file of kind {info.source.kind.value}.",
                 f"For this file there are: {possible}.",
@@ -81,7 +81,7 @@ def make_search_plan(
     plan = SearchPlan(
         model=info.source,
         inputs=tuple(info.inputs if inputs is None else inputs),
-        engines=tuple(engines) or tuple(EngineKind),
+        engines=tuple(engines) or SEARCHED,
         execution_providers=here.execution_providers,
         cuda_devices=here.cuda_devices,
         cores=sum(1 for core in cores if not cpus or set(core) & set(cpus)) or os.cpu_count() or 1,

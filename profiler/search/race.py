@@ -265,6 +265,9 @@ class Race:
         if not found and self.incumbent in arms:
             winner = self.incumbent
         self.leader = self.arms.get(winner)
+        if winner:
+            count = len(self.arms) - 1
+            found = racing.standings(self.rounds, arms, comparisons=count, leader=winner)
         for label in arms:
             standing = next((s for s in found if s.label == label), None)
             if label == winner:

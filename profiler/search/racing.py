@@ -54,9 +54,11 @@ def used(rounds: Sequence[RaceRound]) -> list[RaceRound]:
 
 
 def standings(
-    rounds: Sequence[RaceRound], arms: Sequence[str], *, comparisons: int
+    rounds: Sequence[RaceRound], arms: Sequence[str], *, comparisons: int, leader: str = ""
 ) -> tuple[Standing, ...]:
     """Arms that are still in, the leader first, then by latency; empty before a common round.
+
+    `leader`: what the others are set against; without it the arm with the lowest latency.
 
     `comparisons`: how many arms began the race beside the leader. Their intervals hold together
     (Bonferroni), as `launches_estimate` widens them, which allows for repeated looks too.
@@ -66,7 +68,7 @@ def standings(
         return ()
     launches = {item.index: item.launch for item in common}
     medians = {arm: {item.index: item.medians_ns[arm] for item in common} for arm in arms}
-    leader = min(arms, key=lambda arm: (_centre(medians[arm], launches), arms.index(arm)))
+    leader = leader or min(arms, key=lambda arm: (_centre(medians[arm], launches), arms.index(arm)))
     others = [
         _standing(arm, medians[arm], medians[leader], launches, comparisons)
         for arm in arms

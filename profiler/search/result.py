@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from profiler.compare import compare_rounds, counted
-from profiler.search.space import FAMILY_NAMES, leader_label
+from profiler.compare import MIN_ROUNDS, compare_rounds, comparison_sentence, counted
+from profiler.search.space import FAMILY_NAMES, lane_text, leader_label
 from profiler.types import Comparison, EngineSpec, Verdict
 
 if TYPE_CHECKING:
@@ -42,24 +42,29 @@ def found_by(session: Session) -> tuple[Found, ...]:
 
 def winner(session: Session) -> EngineSpec | None:
     """The fastest lane of the confirmation that may be used, by paired rounds; None without one."""
-    lanes = [found.best_lane for found in found_by(session) if found.best_lane]
-    if not lanes:
-        return None
-    best = lanes[0]
-    for lane in lanes[1:]:
-        comparison = _compared(session, best, lane, comparisons=1)
-        if comparison is not None and comparison.speedup > 1:
-            best = lane
-    return session.spec(best)
+    lanes = _best_lanes(session)
+    if len(lanes) < 2:
+        return session.spec(lanes[0]) if lanes else None
+    comparison = _compared(session, *lanes, comparisons=1)
+    second = comparison is not None and comparison.speedup > 1
+    return session.spec(lanes[1] if second else lanes[0])
+
+
+def _best_lanes(session: Session) -> list[str]:
+    """Each family's, where it has one that may be used."""
+    return [found.best_lane for found in found_by(session) if found.best_lane]
 
 
 def sentences(session: Session) -> list[str]:
     """The outcome in words, an entry a sentence; empty for a session without a search."""
     found = found_by(session)
     told = [_sentence(item) for item in found]
-    best = winner(session)
-    if len(found) > 1 and best is not None:
-        told.append(f"The fastest of all is {session.name(best.label)}{_options(best)}")
+    lanes = _best_lanes(session)
+    if len(lanes) > 1:
+        comparison = _compared(session, *lanes, comparisons=1)
+        names = [lane_text(session.spec(lane)) for lane in lanes]
+        if comparison is not None:
+            told.append(comparison_sentence(comparison, *names))
     if found and session.finished is not None and session.plan is None:
         told.append("The search was stopped before these leaders were confirmed")
     return told
@@ -142,6 +147,9 @@ def _gain(found: Found) -> str:
     gain = found.gain
     if gain is None:
         return f"{found.leader} leads, not confirmed yet"
+    if gain.rounds < MIN_ROUNDS:
+        rounds = counted(gain.rounds, "round")
+        return f"{found.leader} leads; its gain isn't settled after {rounds}, give it more time"
     interval = f"[{gain.low:.2f}–{gain.high:.2f}]"
     match gain.verdict:
         case Verdict.FASTER:
@@ -155,8 +163,3 @@ def _gain(found: Found) -> str:
             )
         case Verdict.UNRESOLVED:
             return f"{found.leader} leads; its gain over the default is unresolved {interval}"
-
-
-def _options(spec: EngineSpec) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in spec.options.items())
-    return f" ({options})" if options else ""

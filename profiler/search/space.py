@@ -31,6 +31,8 @@ WAYS: tuple[tuple[EngineKind, Mapping[str, Value]], ...] = (
     (EngineKind.TORCH_COMPILE, {}),
     (EngineKind.TORCH_COMPILE, {"mode": "max-autotune"}),
 )
+# Engines whose options are searched.
+SEARCHED = tuple(dict.fromkeys((EngineKind.ORT, *(engine for engine, _ in WAYS))))
 
 
 def family_of(engine: EngineKind) -> str:
@@ -141,7 +143,8 @@ def lane_text(spec: EngineSpec) -> str:
 
 def spaces(plan: SearchPlan) -> list[Space]:
     """One a family whose engines are asked for and can take the model."""
-    engines = [engine for engine in plan.engines if takes(engine, plan.model.kind)]
+    kind = plan.model.kind
+    engines = [engine for engine in SEARCHED if engine in plan.engines and takes(engine, kind)]
     found = []
     if EngineKind.ORT in engines:
         found.append(_ort_space(plan))

@@ -98,6 +98,14 @@ def test_disturbed_rounds_do_not_count_unless_most_are() -> None:
     assert racing.standings(most, ["a", "b"], comparisons=1)[0].rounds == 10
 
 
+def test_a_winner_that_is_not_the_fastest_is_what_others_are_set_against() -> None:
+    found = rounds_of({"simple": steady(1.01e6, 8), "quick": steady(1e6, 8)})
+    first, second = racing.standings(found, ["simple", "quick"], comparisons=1, leader="simple")
+    assert (first.label, first.ratio, second.label) == ("simple", 1.0, "quick")
+    assert second.ratio == pytest.approx(1 / 1.01)
+    assert second.low < second.ratio < second.high
+
+
 def test_arms_that_left_are_not_looked_at() -> None:
     early = rounds_of({"a": steady(2e6, 7), "b": steady(1e6, 7), "c": steady(3e6, 7)})
     found = racing.standings(early, ["a", "c"], comparisons=2)

@@ -157,7 +157,12 @@ def test_what_does_not_matter_stays_at_its_default(search: Searcher) -> None:
     assert found.leader == "ort"
     assert found.gain is None
     assert "the default is the best" in session.verdict()
-    assert state_of(session, "ort,io_binding=true") is ArmState.NOT_FASTER
+    bound = next(t for t in session.search.tried() if t.label == "ort,io_binding=true")
+    assert (bound.state, bound.against) == (ArmState.NOT_FASTER, "ort")
+    # As exact as three launches are, and no more.
+    assert bound.ratio == pytest.approx(1.0)
+    assert 0.97 < bound.low < 0.99
+    assert 1.01 < bound.high < 1.03
 
 
 def test_a_pair_of_choices_that_only_helps_together_is_found_by_going_round(
@@ -199,6 +204,9 @@ def test_each_family_has_a_leader_and_the_fastest_of_all_wins(search: Searcher) 
     ]
     assert session.plan is not None
     assert session.plan.baseline == "torch-eager"
+    assert "torch-compile is 1.20× faster than ort,intra_op_threads=1,io_binding=true" in (
+        session.verdict()
+    )
 
 
 def test_other_outputs_are_past_tolerance(search: Searcher) -> None:
