@@ -122,8 +122,7 @@ class Race:
             yield from self._taken(self.group.load())
             with kept_off(self.context.plan.lane_cpus):
                 yield from self._taken(self.group.warm_up())
-                took_s = self.group.launching_s / len(self.arms)
-                self.context.starting_s = max(self.context.starting_s, took_s)
+                self._note_starting()
                 yield from self._check_outputs()
                 reason = yield from self._run_rounds(until_s)
         except CancelledError as error:
@@ -133,6 +132,12 @@ class Race:
         yield from self._finish(reason)
         if stopped is not None:
             raise stopped
+
+    def _note_starting(self) -> None:
+        """How long a lane of those that came in time took to start."""
+        if not self.group.late:
+            took_s = self.group.launching_s / len(self.arms)
+            self.context.starting_s = max(self.context.starting_s, took_s)
 
     def _taken(self, events: Iterator[Event]) -> Iterator[Event]:
         """What the lanes tell: kept here; log lines and progress go on."""

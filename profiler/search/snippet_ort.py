@@ -75,7 +75,8 @@ def _options(spec: EngineSpec, threads: int) -> list[str]:
     level = LEVELS[str(chosen.get("graph_optimization_level", "all"))]
     mode = str(chosen.get("execution_mode", "sequential")).upper()
     intra = int(chosen.get("intra_op_threads", 0) or threads)
-    stop, spin = (int(bool(chosen.get(name, True))) for name in ("stop_spinning", "allow_spinning"))
+    spin = int(bool(chosen.get("allow_spinning", True)))
+    stop = int(bool(chosen.get("stop_spinning", False)))
     lines = [
         "# Threads within an operator; 0: one a core.",
         f"options.intra_op_num_threads = {intra}",
@@ -83,7 +84,7 @@ def _options(spec: EngineSpec, threads: int) -> list[str]:
         f"options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{level}",
         f"options.execution_mode = onnxruntime.ExecutionMode.ORT_{mode}",
         f'options.add_session_config_entry("session.intra_op.allow_spinning", "{spin}")',
-        "# Threads don't go on spinning after a call.",
+        "# Whether threads stop spinning when a call ends.",
         f'options.add_session_config_entry("session.force_spinning_stop", "{stop}")',
     ]
     for name, attribute in (
