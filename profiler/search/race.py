@@ -182,11 +182,11 @@ class Race:
                 raise CancelledError("The search was stopped.")
             yield from self._round()
             yield from self._check_limits()
-            found = self._standings()
+            found = self.standings()
             for standing in self.losers(found):
                 text = "its interval lies above the leader's"
                 yield from self._put_out(standing.label, ArmState.SLOWER, text, standing, found)
-            found = self._standings()
+            found = self.standings()
             yield self._progress(found)
             reason = self.decided(found)
             if reason:
@@ -231,7 +231,8 @@ class Race:
         self.rounds.append(made)
         yield made
 
-    def _standings(self) -> tuple[Standing, ...]:
+    def standings(self) -> tuple[Standing, ...]:
+        """Arms that are in, the leader first."""
         arms = list(self.group.lanes)
         return racing.standings(self.rounds, arms, comparisons=len(self.arms) - 1)
 
