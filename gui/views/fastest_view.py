@@ -122,6 +122,7 @@ class FastestView(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setShowGrid(False)
+        table.setWordWrap(False)
         table.setItemDelegateForColumn(INTERVAL, IntervalDelegate(table))
         table.verticalHeader().hide()
         header = table.horizontalHeader()
