@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 SIZE = (1400, 880)
 TIME_LIMIT_S = 60.0
+SEARCH_BUDGET_S = 90.0
 SETTLE_MS = 900
 
 
@@ -71,13 +72,21 @@ def main() -> int:
 
         def following(number: int) -> None:
             if number == len(steps):
-                window.close()
-                application.quit()
+                window.runs.ended.disconnect()
+                window.runs.ended.connect(on_searched)
+                _search(window)
                 return
             name, prepare = steps[number]
             look(name, prepare, lambda: following(number + 1))
 
         following(0)
+
+    def leave() -> None:
+        window.close()
+        application.quit()
+
+    def on_searched(_: object) -> None:
+        look("fastest", lambda: window.tabs.setCurrentWidget(window.fastest_view), leave)
 
     window.runs.ended.connect(on_ended)
     QTimer.singleShot(1500, lambda: save("empty", lambda: None))
@@ -91,6 +100,17 @@ def main() -> int:
 def _go_dark(window: MainWindow) -> None:
     window.tabs.setCurrentWidget(window.graph)
     window.set_theme("dark")
+
+
+def _search(window: MainWindow) -> None:
+    """The other command that measures."""
+    from gui.dialogs.fastest_dialog import Request
+    from profiler.types import EngineKind
+
+    window.set_theme("light")
+    assert window.draft.info is not None
+    engines = (EngineKind.ORT, EngineKind.TORCH_EAGER, EngineKind.TORCH_COMPILE)
+    window.fastest.search(window.draft.info, Request(engines, SEARCH_BUDGET_S, None, None))
 
 
 def _choose_slowest(window: MainWindow) -> None:

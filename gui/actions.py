@@ -31,6 +31,14 @@ ACTIONS = (
         "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True
     ),
     ActionSpec(
+        "fastest",
+        "Find the &Fastest…",
+        "&Run",
+        "find_fastest",
+        "F6",
+        "Search each engine's options for the fastest configuration (F6)",
+    ),
+    ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True
     ),
     ActionSpec("find", "&Find Node…", "&View", "find_node", "Ctrl+F"),

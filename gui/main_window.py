@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from gui import settings, theme
 from gui.actions import ACTIONS, add_actions
 from gui.background import Task
+from gui.fastest_controller import FastestController
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
 from gui.plan_draft import PlanDraft
@@ -32,6 +33,7 @@ from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
 from gui.views.cost_view import CostView
+from gui.views.fastest_view import FastestView
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
@@ -45,6 +47,7 @@ from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
+from profiler.search.planning import plan_so_far
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
 from profiler.telemetry import gpu_status
@@ -111,6 +114,10 @@ class MainWindow(QMainWindow):
             return
         self.messages.clear()
         self.opener.check(plan, self.runs.start)
+
+    def find_fastest(self) -> None:
+        """Search each engine's options."""
+        self.fastest.ask()
 
     def stop(self) -> None:
         """End the run, or give up opening a file."""
@@ -192,6 +199,7 @@ class MainWindow(QMainWindow):
         self.graph.recolour()
         self.model_panel.refresh()
         self.report.refresh()
+        self.fastest_view.refresh()
 
     def open_sessions_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(settings.sessions_folder())))
@@ -226,6 +234,7 @@ class MainWindow(QMainWindow):
         self.timeline = TimelineView(self.session_model, self)
         self.outputs = OutputsView(self.session_model, self)
         self.cost = CostView(self.session_model, self)
+        self.fastest_view = FastestView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
         self.live = LiveView(self.session_model, self)
@@ -239,6 +248,7 @@ class MainWindow(QMainWindow):
             (self.timeline, "Timeline"),
             (self.outputs, "Outputs"),
             (self.cost, "Cost"),
+            (self.fastest_view, "Fastest"),
             (self.report, "Report"),
             (self.log, "Log"),
         ):
@@ -334,6 +344,12 @@ class MainWindow(QMainWindow):
             chooser.node_selected.connect(self.timeline.select_node)
         for shown in (self.graph, self.operators, self.why):
             self.timeline.node_selected.connect(shown.select_node)
+        self.fastest = FastestController(
+            self.draft, self.opener, self.runs, self.session_model, self._in_background, self
+        )
+        self.fastest.begun.connect(lambda: self.tabs.setCurrentWidget(self.fastest_view))
+        self.fastest_view.lane_wanted.connect(self.fastest.use)
+        self.fastest_view.program_wanted.connect(self.fastest.save_program)
         self._gpu_task = Task(lambda *_: gpu_status(), self)
         self._gpu_task.done.connect(self._on_gpu_status)
         self._gpu_task.start()
@@ -354,13 +370,15 @@ class MainWindow(QMainWindow):
         enabled = {
             "open": not running,
             "profile": ready and not running and not self.opener.is_busy,
+            "fastest": ready and not running and not self.opener.is_busy,
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
             "save_session": not running and self.session_model.path is not None,
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
-        self.export_menu.setEnabled(session.plan is not None)
-        self.export_button.setEnabled(session.plan is not None)
+        something = session.plan is not None or session.search.plan is not None
+        self.export_menu.setEnabled(something)
+        self.export_button.setEnabled(something)
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
         self.banner.set_ready_text(
@@ -400,21 +418,22 @@ class MainWindow(QMainWindow):
     def _on_session_opened(self, session: Session, path: Path) -> None:
         settings.remember_file(self.settings, path)
         self._save_settings()
-        if session.plan is None:
+        plan = session.plan or plan_so_far(session.search)
+        if plan is None:
             self.messages.show_error(
                 SessionFileError(f"{path.name} holds no run.", "It was broken off at its start.")
             )
             return
         self.opener.drop_form()
-        self.draft.set_plan(session.plan)
+        self.draft.set_plan(plan)
         self.session_model.show(session, path)
         self.status.show_session(session)
         self.setWindowTitle(f"{path.name} – Dualscope")
-        if Path(session.plan.model.path).is_file():
+        if Path(plan.model.path).is_file():
             assert self.draft.info is not None
             self._show_graph(self.draft.info)
         else:
-            name = Path(session.plan.model.path).name
+            name = Path(plan.model.path).name
             self.graph.show_text(f"{name} isn't on this machine, so there is no graph to draw.")
 
     def _show_graph(self, info: ModelInfo) -> None:

@@ -15,6 +15,8 @@ from profiler.types import (
     OpTimings,
     OutputsCompared,
     Question,
+    RaceFinished,
+    RaceStarted,
     Round,
     RoundKind,
     RunFinished,
@@ -123,6 +125,13 @@ class SessionModel(QObject):
 def _moves_verdict(event: Event) -> bool:
     if isinstance(event, Round):
         return event.kind is RoundKind.TIMED
-    return isinstance(
-        event, RunStarted | EngineFailed | OutputsCompared | ValuesCompared | RunFinished
+    steps = (
+        RunStarted
+        | EngineFailed
+        | OutputsCompared
+        | ValuesCompared
+        | RunFinished
+        | RaceStarted
+        | RaceFinished
     )
+    return isinstance(event, steps)

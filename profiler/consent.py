@@ -20,7 +20,7 @@ from profiler import model_file, pickle_safety, settings_folder
 from profiler.console import printable
 from profiler.errors import ModelFileError, PlanError, ProfilerError, UnsafeModelError
 from profiler.pickle_walk import Global
-from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan
+from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan, SearchPlan
 
 FILE_NAME = "trusted.json"
 VERSION = 1
@@ -205,7 +205,7 @@ def asked_again(
         raise ModelFileError(
             f"{Path(source.path).name} has changed since it was opened.", "Open it again (Ctrl+O)."
         )
-    return checked(_untrusted(source), source.factory, trust=trust)
+    return checked(untrusted(source), source.factory, trust=trust)
 
 
 def renewed(
@@ -227,16 +227,25 @@ def renewed(
     return msgspec.structs.replace(plan, model=renew(plan.model), engines=engines)
 
 
+def renewed_search(
+    plan: SearchPlan, *, trust: bool = False, cancelled: model_file.Cancelled | None = None
+) -> SearchPlan:
+    """The search on the file as it is now; raises as `renewed` does."""
+    model = asked_again(plan.model, trust=trust, cancelled=cancelled)
+    return msgspec.structs.replace(plan, model=model)
+
+
 def without_consent(plan: RunPlan) -> RunPlan:
     """A plan from a file: whoever wrote that file can't have given this person's consent."""
     engines = tuple(
-        msgspec.structs.replace(spec, model=_untrusted(spec.model)) if spec.model else spec
+        msgspec.structs.replace(spec, model=untrusted(spec.model)) if spec.model else spec
         for spec in plan.engines
     )
-    return msgspec.structs.replace(plan, model=_untrusted(plan.model), engines=engines)
+    return msgspec.structs.replace(plan, model=untrusted(plan.model), engines=engines)
 
 
-def _untrusted(source: ModelSource) -> ModelSource:
+def untrusted(source: ModelSource) -> ModelSource:
+    """The same file, with no consent to its code."""
     return msgspec.structs.replace(source, trusted=False)
 
 

@@ -11,6 +11,7 @@ from profiler.divergence import sentence
 from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.recommendation import recommend
+from profiler.search.rows import lines as search_lines
 from profiler.session import Session
 from profiler.types import Event, Phase, Progress, RunStarted, ValuesCompared
 
@@ -78,6 +79,7 @@ def summary(session: Session) -> str:
     found = recommend(session)
     lines = [session.verdict() or "Nothing was measured."]
     lines += [found.sentence, ""] if found else [""]
+    lines += search_lines(session)
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
     lines.append(header)
     for label in session.labels():

@@ -11,6 +11,8 @@ from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
 from profiler.operators import OperatorTotals
+from profiler.search.record import SearchRecord
+from profiler.search.result import sentences as search_sentences
 from profiler.stats import latency_stats, round_medians
 from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import (
@@ -66,6 +68,8 @@ class Session:
     logs: list[LogLine] = field(default_factory=list)
     failures: dict[str, EngineFailed] = field(default_factory=dict)
     finished: RunFinished | None = None
+    # Of a search for the fastest configuration, whose confirmation is the run itself.
+    search: SearchRecord = field(default_factory=SearchRecord)
     # Timed rounds that were disturbed, by index, and why.
     disturbed: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
     # Of the timed rounds, by label and round index: kept, since each look at a run needs them all.
@@ -97,7 +101,7 @@ class Session:
                 self.question = event.plan.question
                 self.environment = event.environment
                 self.version = event.dualscope_version
-                self.started_ns = event.time_ns
+                self.started_ns = self.search.started_ns or event.time_ns
             case Progress():
                 self.progress = event
             case ModelConverted():
@@ -130,6 +134,9 @@ class Session:
                 self.failures[event.label] = event
             case RunFinished():
                 self.finished = event
+            case _:
+                self.search.apply(event)
+                self.started_ns = self.search.started_ns or self.started_ns
 
     def _take_round(self, turn: Round) -> None:
         self.rounds[turn.label].append(turn)
@@ -293,9 +300,10 @@ class Session:
 
     def verdict(self) -> str:
         """The answer in a sentence or two; what failed or differs comes first."""
+        searched = search_sentences(self)
         if self.plan is None:
-            return ""
-        sentences = [
+            return ". ".join(searched) + "." if searched else ""
+        sentences = searched + [
             f"{self.name(label)} failed: {failure.message.rstrip('.')}"
             for label, failure in self.failures.items()
         ]
@@ -307,6 +315,9 @@ class Session:
         ]
         if self.mostly_disturbed():
             sentences.append(self._busy_sentence())
+        if searched:
+            # They say what was compared.
+            return ". ".join(sentences) + "."
         comparisons = self.comparisons()
         for c in comparisons:
             sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))

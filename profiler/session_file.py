@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from profiler import session_schema
-from profiler.consent import without_consent
+from profiler.consent import untrusted, without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
@@ -28,6 +28,7 @@ from profiler.types import (
     Progress,
     Round,
     RunStarted,
+    SearchStarted,
     TelemetrySample,
 )
 
@@ -292,6 +293,9 @@ def _quoted(path: Path) -> str:
 def _without_consent(event: Event) -> Event:
     if isinstance(event, RunStarted):
         return msgspec.structs.replace(event, plan=without_consent(event.plan))
+    if isinstance(event, SearchStarted):
+        model = untrusted(event.plan.model)
+        return msgspec.structs.replace(event, plan=msgspec.structs.replace(event.plan, model=model))
     return event
 
 

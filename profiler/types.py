@@ -77,6 +77,20 @@ class Goal(enum.StrEnum):
     PORTABILITY = "portability"
 
 
+class ArmState(enum.StrEnum):
+    """What became of a configuration in a search (an arm, in the word of the field)."""
+
+    RACING = "racing"
+    LEADER = "leader"
+    SLOWER = "slower"
+    NOT_FASTER = "not faster"
+    FAILED = "failed"
+    OTHER_OUTPUTS = "other outputs"
+    OVER_MEMORY = "over the memory limit"
+    OVER_P99 = "over the p99 limit"
+    NOT_REACHED = "not reached"
+
+
 # --- model and inputs -----------------------------------------------------------------------
 
 
@@ -283,6 +297,34 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     tolerance: Tolerance | None = None
     locate: Locate = Locate.DIFFER
     question: Question = Question()
+
+
+class SearchPlan(Struct, frozen=True, kw_only=True):
+    """What a search for the fastest configuration needs, enough to repeat it.
+
+    `engines` may be tried. `execution_providers` and `cuda_devices` are what this machine has, and
+    `cores` what a lane may use. `max_memory_bytes`: of a lane's process above its engine alone;
+    `max_p99_ns`: of single calls. `at_once`: engine processes alive at the same time, at most.
+    `race_share` of the budget goes to the races, the rest to the confirmation.
+    """
+
+    model: ModelSource
+    inputs: tuple[InputSpec, ...]
+    engines: tuple[EngineKind, ...]
+    execution_providers: tuple[str, ...] = ()
+    cuda_devices: int = 0
+    cores: int = 1
+    budget_s: float = 120.0
+    max_memory_bytes: int | None = None
+    max_p99_ns: float | None = None
+    at_once: int = 4
+    turn_ns: int = 50_000_000
+    race_share: float = 0.65
+    warmup: WarmupRule = WarmupRule(min_calls=3, time_limit_s=2.0)
+    seed: int = 0
+    noise: NoiseRule = NoiseRule()
+    lane_cpus: tuple[int, ...] = ()
+    tolerance: Tolerance | None = None
 
 
 # --- events: what a run tells, in the order it happens ---------------------------------------
@@ -567,6 +609,72 @@ class RunFinished(Event, frozen=True, kw_only=True):
     message: str = ""
 
 
+class SearchStarted(Event, frozen=True, kw_only=True):
+    plan: SearchPlan
+    environment: dict[str, str]
+    dualscope_version: str
+
+
+class RaceStarted(Event, frozen=True, kw_only=True):
+    """A race begins: `incumbent` (empty where there is none) and others, of one `family` of engines
+    ("ort", "torch"), that differ from it in one thing, `axis`.
+    """
+
+    race: int
+    family: str
+    axis: str
+    incumbent: str
+    arms: tuple[EngineSpec, ...]
+
+
+class RaceRound(Event, frozen=True, kw_only=True):
+    """One round of a race: the median latency of each arm's turn, in ns. `disturbed`: why the round
+    is set aside, or "".
+    """
+
+    race: int
+    index: int
+    launch: int
+    medians_ns: dict[str, float]
+    disturbed: str = ""
+
+
+class ArmJudged(Event, frozen=True, kw_only=True):
+    """What became of an arm in a race, and what was seen of it there.
+
+    `ratio` [`low`, `high`]: its latency over that of the arm `against`, after `rounds`; zeros where
+    there were too few.
+    """
+
+    race: int
+    label: str
+    state: ArmState
+    reason: str = ""
+    against: str = ""
+    ratio: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    rounds: int = 0
+    launches: int = 0
+    calls: int = 0
+    p50_ns: float = 0.0
+    p99_ns: float = 0.0
+    peak_memory_bytes: int = 0
+    load_time_ns: int = 0
+    compile_time_ns: int = 0
+
+
+class RaceFinished(Event, frozen=True, kw_only=True):
+    """`leader` is empty where no arm may be chosen. `reason`: "one left", "alike", "time",
+    "stopped", "none left".
+    """
+
+    race: int
+    family: str
+    leader: str
+    reason: str
+
+
 AnyEvent = (
     RunStarted
     | Progress
@@ -583,6 +691,11 @@ AnyEvent = (
     | LogLine
     | EngineFailed
     | RunFinished
+    | SearchStarted
+    | RaceStarted
+    | RaceRound
+    | ArmJudged
+    | RaceFinished
 )
 
 
@@ -728,6 +841,14 @@ class ConvertJob(Struct, frozen=True, kw_only=True, tag=True):
     source: ModelSource
     inputs: tuple[InputSpec, ...]
     out_dir: str
+
+
+class ProgramJob(Struct, frozen=True, kw_only=True, tag=True):
+    """Write what a PyTorch lane runs to `path`, as an exported program."""
+
+    source: ModelSource
+    inputs: tuple[InputSpec, ...]
+    path: str
 
 
 class JobProgress(Struct, frozen=True, kw_only=True, tag=True):

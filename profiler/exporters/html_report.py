@@ -13,6 +13,7 @@ from profiler.exporters.base import Exporter
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.depth import render_depth
+from profiler.report.search import render_search
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
 from profiler.session import Session
@@ -27,13 +28,14 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 def render(session: Session) -> str:
     """Every text from the model or the machine is escaped: names in a model file are foreign."""
-    plan = session.plan
+    plan = session.plan or session.search.plan
     name = Path(plan.model.path).name if plan else "empty session"
     parts = {
         "TITLE": escape(name),
         "VERDICT": escape(session.verdict() or "Nothing was measured."),
         "DECISION": render_recommendation(session),
         "COST": render_cost(session),
+        "SEARCH": render_search(session),
         "LATENCY": _latency_table(session),
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),

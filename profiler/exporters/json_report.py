@@ -17,6 +17,7 @@ from profiler.method import method_note
 from profiler.noise import busiest
 from profiler.recommendation import recommend
 from profiler.regions import Region
+from profiler.search.rows import search_report
 from profiler.session import Session
 from profiler.types import Comparison, RoundKind
 
@@ -43,6 +44,7 @@ def report(session: Session) -> dict[str, Any]:
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
         "noise": _noise(session),
         "method": method_note(session),
+        "search": search_report(session),
         "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
