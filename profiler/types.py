@@ -363,15 +363,27 @@ class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
     node_name: str = ""
 
 
+class KernelPart(Struct, frozen=True, kw_only=True, array_like=True):
+    """Nodes that a fused kernel computes, without dataflow to its other parts.
+
+    `share` of the kernel's time is an estimate: that of the bytes which it reads and writes.
+    """
+
+    nodes: tuple[str, ...]
+    share: float
+
+
 class ModelGraph(Struct, frozen=True, kw_only=True):
     """The graph that a lane's `source_nodes` refer to.
 
     `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
-    each with a node that it works for.
+    each with a node that it works for. `parts`: kernels that do several things side by side, by
+    name.
     """
 
     nodes: tuple[GraphNode, ...]
     beside: dict[str, str] = {}
+    parts: dict[str, tuple[KernelPart, ...]] = {}
 
 
 class GraphDescribed(Event, frozen=True, kw_only=True):
@@ -677,7 +689,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):
-    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum."""
+    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
+
+    `estimated`: a part of a kernel, with its time shared out by bytes moved.
+    """
 
     label: str
     name: str
@@ -690,3 +705,4 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     shapes: str = ""
     provider: str = ""
     start_ns: int = 0
+    estimated: bool = False
