@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from profiler.types import OperatorRow, OpTiming, OpTimings
@@ -12,6 +14,29 @@ class _Total:
     first: OpTiming
     calls: int = 0
     sum_ns: int = 0
+    threads: int = 0
+    wait_ns: int = 0
+
+
+@dataclass
+class Outside:
+    """Sums of the time in which no operator ran: before the first, between two, after the last."""
+
+    before_ns: int = 0
+    between_ns: int = 0
+    after_ns: int = 0
+
+    def add(self, latency_ns: int, ops: Sequence[OpTiming]) -> None:
+        """One iteration. Operators may run side by side, in any order."""
+        busy_until = None
+        for op in sorted(ops, key=lambda op: op.start_ns):
+            if busy_until is None:
+                self.before_ns += op.start_ns
+                busy_until = op.start_ns
+            self.between_ns += max(0, op.start_ns - busy_until)
+            busy_until = max(busy_until, op.start_ns + op.duration_ns)
+        if busy_until is not None:
+            self.after_ns += max(0, latency_ns - busy_until)
 
 
 @dataclass
@@ -20,6 +45,7 @@ class OperatorTotals:
 
     iterations: int = 0
     sum_ns: int = 0
+    outside: Outside = field(default_factory=Outside)
     _by_operator: dict[tuple[str, str], _Total] = field(default_factory=dict)
 
     def add(self, trace: OpTimings) -> None:
@@ -32,7 +58,14 @@ class OperatorTotals:
                 total = self._by_operator[key] = _Total(first=op)
             total.calls += 1
             total.sum_ns += op.duration_ns
+            total.threads = max(total.threads, op.threads)
+            total.wait_ns += op.wait_ns
             self.sum_ns += op.duration_ns
+        by_iteration: dict[int, list[OpTiming]] = defaultdict(list)
+        for op in trace.ops:
+            by_iteration[op.iteration].append(op)
+        for iteration, latency_ns in enumerate(trace.traced_latencies_ns):
+            self.outside.add(latency_ns, by_iteration[iteration])
 
     def rows(self, label: str) -> list[OperatorRow]:
         """One row an operator, longest first. `mean_ns` is its time in one iteration."""
@@ -50,6 +83,11 @@ class OperatorTotals:
                 shapes=total.first.shapes,
                 provider=total.first.provider,
                 start_ns=total.first.start_ns,
+                input_bytes=total.first.input_bytes,
+                weights_bytes=total.first.weights_bytes,
+                output_bytes=total.first.output_bytes,
+                threads=total.threads,
+                wait_ns=total.wait_ns / iterations,
             )
             for total in self._by_operator.values()
         ]

@@ -209,8 +209,12 @@ class Session:
 
     def trace_figures(self, label: str) -> TraceFigures | None:
         """How well the lane's trace stands for its timed latency; None without a trace."""
+        totals = self._totals.get(label)
         return trace_figures(
-            self.traces.get(label, ()), self.operators(label), self.latency_stats(label)
+            self.traces.get(label, ()),
+            self.operators(label),
+            self.latency_stats(label),
+            totals.outside if totals else None,
         )
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:

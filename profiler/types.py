@@ -319,6 +319,8 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
 
     `source_nodes` are the graph nodes it covers, each named by its first output's value name.
     `start_ns` counts from the start of the iteration. `scope` is the module path, where known.
+    ONNX Runtime also tells the sizes of an operator's inputs, weights and outputs, how many of its
+    threads took part, and how long the calling one waited for the others; elsewhere they are 0.
     """
 
     name: str
@@ -332,6 +334,11 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     thread: int = 0
     shapes: str = ""
     provider: str = ""
+    input_bytes: int = 0
+    weights_bytes: int = 0
+    output_bytes: int = 0
+    threads: int = 0
+    wait_ns: int = 0
 
 
 class OpTimings(Event, frozen=True, kw_only=True):
@@ -691,6 +698,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 class OperatorRow(Struct, frozen=True, kw_only=True):
     """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
 
+    Sizes are of one call, `threads` the most that took part in one, `wait_ns` a mean.
     `estimated`: a part of a kernel, with its time shared out by bytes moved.
     """
 
@@ -705,4 +713,9 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     shapes: str = ""
     provider: str = ""
     start_ns: int = 0
+    input_bytes: int = 0
+    weights_bytes: int = 0
+    output_bytes: int = 0
+    threads: int = 0
+    wait_ns: float = 0.0
     estimated: bool = False

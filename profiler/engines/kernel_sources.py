@@ -208,8 +208,8 @@ def _op_type(nodes: Sequence[torch.fx.Node]) -> str:
 
 
 def _plain(name: str) -> str:
-    """`graph_0_cpp_fused_relu_2`, `aten::addmm`, `extern_kernels.addmm`, `torch.ops.aten.mm.default`
-    without what differs between a trace and the compiler.
+    """A kernel's name alike in a trace and in the compiler: `aten::addmm`, `extern_kernels.addmm`,
+    `graph_0_cpp_fused_relu_2`, `torch.ops.aten.mm.default`.
     """
     name = re.sub(r"^graph_\d+_", "", name).rpartition("::")[2]
     name = name.removesuffix(".default").removesuffix("_out")

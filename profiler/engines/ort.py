@@ -269,7 +269,26 @@ def _op_timing(
         thread=thread,
         shapes=_shapes(arguments),
         provider=str(arguments.get("provider", "")),
+        input_bytes=int(arguments.get("activation_size", 0)),
+        weights_bytes=int(arguments.get("parameter_size", 0)),
+        output_bytes=int(arguments.get("output_size", 0)),
+        threads=_threads(arguments),
+        wait_ns=_wait_ns(arguments),
     )
+
+
+def _threads(arguments: dict[str, Any]) -> int:
+    """Of the session's pool: the calling thread, and those that ran a part of the operator."""
+    stats = arguments.get("thread_scheduling_stats")
+    if not stats:
+        return 0
+    return 1 + sum(int(other["num_run"]) > 0 for other in stats.get("sub_threads", {}).values())
+
+
+def _wait_ns(arguments: dict[str, Any]) -> int:
+    """How long the calling thread waited for the others; the profile has microseconds."""
+    stats = arguments.get("thread_scheduling_stats") or {}
+    return int(stats.get("main_thread", {}).get("Wait", 0)) * 1000
 
 
 def _shapes(arguments: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ class TorchCompileEngine(TorchEngine):
         else:
             self._kernels = load_sources(self._kernels_path)
         if self._kernels.problem:
-            print(f"Kernels without their nodes: {self._kernels.problem}")
+            warnings.warn(f"kernels without graph nodes: {self._kernels.problem}", stacklevel=2)
 
     def _graph(self, parts: dict[str, tuple[KernelPart, ...]]) -> ModelGraph:
         """The file's own, which an import's nodes are named by; else the compiler's."""

@@ -46,7 +46,8 @@ class MarkingInterpreter(torch.fx.Interpreter):
     def __init__(self, module: torch.fx.GraphModule, marks: Marks) -> None:
         super().__init__(module)
         self._marks = {
-            node: marks.add(node.name, sources_of(node), scope_of(node)) for node in module.graph.nodes
+            node: marks.add(node.name, sources_of(node), scope_of(node))
+            for node in module.graph.nodes
         }
 
     def run_node(self, n: torch.fx.Node) -> Any:
