@@ -1,4 +1,4 @@
-"""Makes the pictures in docs/screenshots: runs models in the window and saves what is on the screen.
+"""Makes the pictures in docs/screenshots: runs models in the window and saves what it shows.
 
     python docs/make_screenshots.py [--only demo] [--only ResNet-50] [--only BERT-base]
 

@@ -264,9 +264,8 @@ def _operators(owner: Item, region: Region) -> list[Item]:
         for row in rows:
             time = row.mean_ns * scale
             times = (time, None) if lane == 0 else (None, time)
-            found.append(
-                Item(row.name, row.op_type, times, owner, len(found), region, is_operator=True)
-            )
+            does = f"{row.op_type}, ≈ by bytes moved" if row.estimated else row.op_type
+            found.append(Item(row.name, does, times, owner, len(found), region, is_operator=True))
     return found
 
 
