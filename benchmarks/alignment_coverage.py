@@ -92,9 +92,12 @@ def quantized(onnx_path: Path) -> Path:
 
     int8_path = onnx_path.with_name(f"{onnx_path.stem}-int8.onnx")
     arrays = make_arrays(inspect_model(onnx_path).inputs)
-    types = [node.op_type for node in onnx.load(onnx_path, load_external_data=False).graph.node]
-    if types.count("Conv") < MANY_CONVOLUTIONS:
-        quantize_dynamic(onnx_path, int8_path, weight_type=QuantType.QInt8)
+    model = onnx.load(onnx_path)
+    # The quantizer renames values, and trips over what the exporter noted of their shapes.
+    del model.graph.value_info[:]
+    onnx.save(model, int8_path)
+    if [node.op_type for node in model.graph.node].count("Conv") < MANY_CONVOLUTIONS:
+        quantize_dynamic(int8_path, int8_path, weight_type=QuantType.QInt8)
         return int8_path
 
     class OneSample(CalibrationDataReader):
@@ -103,7 +106,7 @@ def quantized(onnx_path: Path) -> Path:
         def get_next(self) -> dict[str, Any]:
             return next(self.samples, None)  # type: ignore[return-value]
 
-    quantize_static(onnx_path, int8_path, OneSample(), quant_format=QuantFormat.QDQ)
+    quantize_static(int8_path, int8_path, OneSample(), quant_format=QuantFormat.QDQ)
     return int8_path
 
 

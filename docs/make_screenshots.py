@@ -33,8 +33,8 @@ DEMO_SIZE = (1400, 880)
 SIZES = ((1280, 800), (1920, 1080))
 THEMES = ("light", "dark")
 TIME_LIMIT_S = {DEMO: 60.0, "ResNet-50": 40.0, "BERT-base": 40.0}
-# While it runs, as a share of the time limit.
-IN_THE_MIDDLE = 0.6
+# After the first trace, so that a picture of a run has something in each strip.
+RUNNING_MS = 5000
 SETTLE_MS = 900
 # Prepares the window, and the name of the picture that follows.
 Step = tuple[str, Callable[[], object]]
@@ -95,15 +95,24 @@ def _pictures_of(name: str, path: Path) -> int:
     if name == DEMO:
         QTimer.singleShot(1500, lambda: _save(window, "empty"))
     else:
-        running = f"{name.lower()}-running-{SIZES[0][0]}-light"
-        after_ms = int(TIME_LIMIT_S[name] * IN_THE_MIDDLE * 1000)
-        window.runs.started.connect(
-            lambda: QTimer.singleShot(after_ms, lambda: _save(window, running))
-        )
+        _save_while_running(window, f"{name.lower()}-running-{SIZES[0][0]}-light")
     QTimer.singleShot(2000, lambda: window.open_path(path, profile=True))
     code = application.exec()
     folder.cleanup()
     return code
+
+
+def _save_while_running(window: MainWindow, name: str) -> None:
+    from PySide6.QtCore import QTimer
+
+    from profiler.types import Event, OpTimings
+
+    def on_events(events: list[Event]) -> None:
+        if any(isinstance(event, OpTimings) for event in events):
+            window.session_model.events_applied.disconnect(on_events)
+            QTimer.singleShot(RUNNING_MS, lambda: _save(window, name))
+
+    window.session_model.events_applied.connect(on_events)
 
 
 def _take(steps: Iterator[Step], window: MainWindow, application: QApplication) -> None:
@@ -141,7 +150,7 @@ def _guide(window: MainWindow) -> Iterator[Step]:
 
 def _gallery(window: MainWindow, model: str) -> Iterator[Step]:
     """The graph comes first, so that it has time to be laid out before the others need it."""
-    yield f"{model}-graph-{SIZES[0][0]}-light", lambda: _choose_slowest(window)
+    yield f"{model}-graph-{SIZES[0][0]}-light", lambda: _colour_by_time(window)
     for width, height in SIZES:
         for theme in THEMES:
 
@@ -157,6 +166,12 @@ def _gallery(window: MainWindow, model: str) -> Iterator[Step]:
 
 def _showing(window: MainWindow, name: str) -> Callable[[], None]:
     return lambda: window.tabs.setCurrentWidget(getattr(window, name))
+
+
+def _colour_by_time(window: MainWindow) -> None:
+    """The first colouring that isn't by op type."""
+    _choose_slowest(window)
+    window.graph.colour.setCurrentIndex(1)
 
 
 def _choose_slowest(window: MainWindow) -> None:

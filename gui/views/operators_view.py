@@ -231,7 +231,7 @@ class OperatorsView(QWidget):
         header = view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((160, 190, 120, 56, 90, 66, 180)):
+        for column, width in enumerate((160, 190, 120, 56, 108, 76, 180)):
             view.setColumnWidth(column, width)
         return view
 
