@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from profiler.types import OperatorRow, OpTiming, OpTimings
+import msgspec
+
+from profiler.op_kinds import GLUE, kind_of
+from profiler.types import ModelGraph, OperatorRow, OpTiming, OpTimings
 
 
 @dataclass
@@ -92,3 +95,26 @@ class OperatorTotals:
             for total in self._by_operator.values()
         ]
         return sorted(rows, key=lambda row: -row.mean_ns)
+
+
+def with_modules(rows: Sequence[OperatorRow], graph: ModelGraph) -> list[OperatorRow]:
+    """Rows that tell no module, with the path that the nodes they stand for have in common."""
+    nodes = {node.name: node for node in graph.nodes}
+    found = []
+    for row in rows:
+        own = [nodes[name] for name in row.source_nodes if name in nodes]
+        computing = [node for node in own if kind_of(node.op_type) not in GLUE] or own
+        scope = row.scope or common_path([node.scope for node in computing])
+        found.append(msgspec.structs.replace(row, scope=scope))
+    return found
+
+
+def common_path(scopes: Sequence[str]) -> str:
+    """`a.b.c` and `a.b.d` -> `a.b`."""
+    paths = [scope.split(".") if scope else [] for scope in scopes]
+    shared: list[str] = []
+    for steps in zip(*paths, strict=False):
+        if len(set(steps)) > 1:
+            break
+        shared.append(steps[0])
+    return ".".join(shared)

@@ -9,7 +9,7 @@ from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
-from profiler.operators import OperatorTotals
+from profiler.operators import OperatorTotals, with_modules
 from profiler.stats import latency_stats, round_medians
 from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import (
@@ -189,7 +189,12 @@ class Session:
         return max(used, default=None)
 
     def operators(self, label: str) -> list[OperatorRow]:
-        """The lane's operators over all traced iterations, longest first."""
+        """The lane's operators over all traced iterations, longest first, with their modules."""
+        described = self.graphs.get(label)
+        rows = self._operators(label)
+        return with_modules(rows, described.graph) if described else rows
+
+    def _operators(self, label: str) -> list[OperatorRow]:
         totals = self._totals.get(label)
         return totals.rows(label) if totals else []
 
@@ -212,7 +217,7 @@ class Session:
         totals = self._totals.get(label)
         return trace_figures(
             self.traces.get(label, ()),
-            self.operators(label),
+            self._operators(label),
             self.latency_stats(label),
             totals.outside if totals else None,
         )
@@ -239,7 +244,7 @@ class Session:
         if figures is None:
             return None
         described = self.graphs.get(label)
-        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
+        rows = sorted(self._operators(label), key=lambda row: (row.start_ns, row.name))
         graph = described.graph if described else ModelGraph(nodes=())
         return LaneTrace(label=label, operators=LaneOperators(rows, graph), figures=figures)
 

@@ -225,7 +225,8 @@ class RegionsModel(QAbstractItemModel):
             if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
                 return self._headers[section]
             if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                # At the right there is the arrow that tells the order.
+                return Qt.AlignmentFlag.AlignCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -27,6 +27,7 @@ from torch._inductor.virtualized import V
 from profiler.call_matching import common_subsequence
 from profiler.engines.torch_trace import scope_of, sources_of
 from profiler.op_kinds import GLUE, kind_of
+from profiler.operators import common_path
 from profiler.types import GraphNode, KernelPart, ModelGraph, OpTiming
 from profiler.union_find import UnionFind
 
@@ -101,13 +102,7 @@ class KernelSources(Struct):
         """The path that the nodes' modules share."""
         nodes = [self.nodes[name] for name in names if name in self.nodes]
         computing = [node for node in nodes if kind_of(node.op_type) not in GLUE] or nodes
-        paths = [node.scope.split(".") if node.scope else [] for node in computing]
-        shared = []
-        for steps in zip(*paths, strict=False):
-            if len(set(steps)) > 1:
-                break
-            shared.append(steps[0])
-        return ".".join(shared)
+        return common_path([node.scope for node in computing])
 
     def _note(self, schedule: Any, kernel_name: str, is_extern: bool) -> None:
         buffers = [schedule] if is_extern else _buffers(schedule)
