@@ -100,11 +100,11 @@ def quantized(onnx_path: Path) -> Path:
         quantize_dynamic(int8_path, int8_path, weight_type=QuantType.QInt8)
         return int8_path
 
-    class OneSample(CalibrationDataReader):
+    class OneSample(CalibrationDataReader):  # type: ignore[misc]
         samples = iter([arrays])
 
-        def get_next(self) -> dict[str, Any]:
-            return next(self.samples, None)  # type: ignore[return-value]
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.samples, None)
 
     quantize_static(int8_path, int8_path, OneSample(), quant_format=QuantFormat.QDQ)
     return int8_path

@@ -147,7 +147,8 @@ def _guide(window: MainWindow) -> Iterator[Step]:
     yield "graph", lambda: _choose_slowest(window)
     for name in ("why", "timeline", "operators", "outputs", "report"):
         yield name, _showing(window, name)
-    yield "dark", lambda: (window.tabs.setCurrentWidget(window.graph), window.set_theme("dark"))
+    window.tabs.setCurrentWidget(window.graph)
+    yield "dark", lambda: window.set_theme("dark")
 
 
 def _gallery(window: MainWindow, model: str) -> Iterator[Step]:

@@ -33,5 +33,5 @@ def save_small(image: QImage, path: Path) -> None:
     )
     small.setColorTable([0xFF000000 | int(colour) for colour in table])
     # Quality 0 is the strongest compression of a PNG.
-    if not small.save(str(path), "PNG", 0):
+    if not small.save(str(path), b"PNG", 0):
         raise OSError(f"{path} can't be written.")

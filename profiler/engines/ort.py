@@ -53,6 +53,7 @@ class OrtEngine:
         self._session: Any = None
         self._binding: Any = None
         self._sources: dict[str, tuple[str, ...]] | None = None
+        self._weights: dict[str, int] = {}
         self._feeds = make_arrays(command.inputs)
 
     def load(self) -> None:
@@ -114,7 +115,11 @@ class OrtEngine:
         profile.unlink()
         sources, graph = self._source_map()
         traced = read_profile(events, warmup, sources)
-        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
+        ops = tuple(
+            msgspec.structs.replace(op, weights_bytes=self._weights.get(op.name, 0))
+            for op in traced.ops
+        )
+        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), ops=ops, graph=graph)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
@@ -194,7 +199,9 @@ class OrtEngine:
         if self._sources is not None:
             return self._sources, None
         original = load_graph_only(self._model_path)
-        source_map = SourceMap(original, load_graph_only(self._optimized_path))
+        optimized = load_graph_only(self._optimized_path)
+        source_map = SourceMap(original, optimized)
+        self._weights = _weights_of_nodes(optimized.graph)
         self._sources = source_map.by_node_name()
         return self._sources, describe_onnx(original, source_map.beside())
 
@@ -270,7 +277,6 @@ def _op_timing(
         shapes=_shapes(arguments),
         provider=str(arguments.get("provider", "")),
         input_bytes=int(arguments.get("activation_size", 0)),
-        weights_bytes=int(arguments.get("parameter_size", 0)),
         output_bytes=int(arguments.get("output_size", 0)),
         threads=_threads(arguments),
         wait_ns=_wait_ns(arguments),
@@ -308,6 +314,15 @@ def _choice(
     if value not in table:
         raise EngineError(f"{key} can't be {value!r}.", f"It can be: {', '.join(table)}.")
     return table[value]
+
+
+def _weights_of_nodes(graph: onnx.GraphProto) -> dict[str, int]:
+    """By profile name. The profile itself leaves out what ONNX Runtime has packed anew."""
+    sizes = {tensor.name: _tensor_bytes(tensor) for tensor in graph.initializer}
+    return {
+        node.name or f"{node.op_type}_{index}": sum(sizes.get(name, 0) for name in node.input)
+        for index, node in enumerate(graph.node)
+    }
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:

@@ -18,7 +18,7 @@ from profiler.onnx_torch import import_onnx
 from profiler.op_kinds import GLUE, kind_of
 from profiler.types import EngineKind, InputSpec
 from tests.architectures import save
-from tests.model_zoo import network
+from tests.model_zoo import network, save_script
 from tests.traced_lanes import explain, inputs_of, traced
 
 EAGER, ORT = EngineKind.TORCH_EAGER, EngineKind.ORT
@@ -149,7 +149,8 @@ class Tower(torch.nn.Module):
         return self.blocks(x)
 
 
-def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path]:
+def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """As ONNX, as a program, and as TorchScript."""
     example = (torch.zeros(2, 32),)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -163,7 +164,8 @@ def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path
             input_names=["x"],
             verbose=False,
         )
-    return folder / f"{name}.onnx", folder / f"{name}.pt2"
+    save_script(module, folder / f"{name}.pt", example[0])
+    return folder / f"{name}.onnx", folder / f"{name}.pt2", folder / f"{name}.pt"
 
 
 @pytest.mark.parametrize(
@@ -181,14 +183,14 @@ def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path
 def test_extra_work_in_a_module_changes_that_region(
     baseline: EngineKind, candidate: EngineKind, tmp_path: Path
 ) -> None:
-    """ONNX Runtime and TorchScript take the ONNX file, the others the program."""
+    """ONNX Runtime takes the ONNX file, TorchScript its own, the others the program."""
     torch._dynamo.reset()
     plain = export(Tower(), tmp_path, "plain")
     slow = export(Tower(slow=2), tmp_path, "slow")
-    programs = (EAGER, EngineKind.TORCH_COMPILE)
+    form = {ORT: 0, EAGER: 1, EngineKind.TORCH_COMPILE: 1, EngineKind.TORCH_SCRIPT: 2}
     found = explain(
-        traced(plain[baseline in programs], baseline, X, tmp_path / "baseline"),
-        traced(slow[candidate in programs], candidate, X, tmp_path / "candidate"),
+        traced(plain[form[baseline]], baseline, X, tmp_path / "baseline"),
+        traced(slow[form[candidate]], candidate, X, tmp_path / "candidate"),
     )
     changes: dict[str, float] = {}
     for region in found.regions:

@@ -28,7 +28,8 @@ class Twins(torch.nn.Module):
         self.norm = torch.nn.BatchNorm2d(8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.norm(self.left(x))) * self.right(x)
+        found: torch.Tensor = torch.relu(self.norm(self.left(x))) * self.right(x)
+        return found
 
 
 @pytest.fixture(scope="module", params=["program", "onnx"])
