@@ -257,7 +257,7 @@ class MainWindow(QMainWindow):
         upper.addWidget(self.model_panel)
         upper.addWidget(self.tabs)
         upper.setStretchFactor(1, 1)
-        upper.setSizes([372, 900])
+        upper.setSizes([392, 880])
         upper.setChildrenCollapsible(False)
         self.body = QSplitter(Qt.Orientation.Vertical, self)
         self.body.addWidget(upper)

@@ -136,8 +136,9 @@ def _traces(session: Session) -> list[str]:
         figures = session.trace_figures(label)
         if figures is not None:
             lines.append(
-                f"trace of {session.name(label)}: operators cover {figures.coverage:.1%}, traced "
-                f"calls take {figures.tracing_cost:.2f}x the time"
+                f"trace of {session.name(label)}: operators cover {figures.coverage:.1%}, the "
+                f"engine's own time is {figures.outside()}; traced calls take "
+                f"{figures.tracing_cost:.2f}x the time"
             )
     return lines
 

@@ -10,7 +10,7 @@ from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
-from profiler.operators import OperatorTotals
+from profiler.operators import OperatorTotals, with_modules
 from profiler.search.record import SearchRecord
 from profiler.search.result import sentences as search_sentences
 from profiler.stats import latency_stats, round_medians
@@ -210,7 +210,12 @@ class Session:
         return max(used, default=None)
 
     def operators(self, label: str) -> list[OperatorRow]:
-        """The lane's operators over all traced iterations, longest first."""
+        """The lane's operators over all traced iterations, longest first, with their modules."""
+        described = self.graphs.get(label)
+        rows = self._operators(label)
+        return with_modules(rows, described.graph) if described else rows
+
+    def _operators(self, label: str) -> list[OperatorRow]:
         totals = self._totals.get(label)
         return totals.rows(label) if totals else []
 
@@ -235,8 +240,12 @@ class Session:
 
     def trace_figures(self, label: str) -> TraceFigures | None:
         """How well the lane's trace stands for its timed latency; None without a trace."""
+        totals = self._totals.get(label)
         return trace_figures(
-            self.traces.get(label, ()), self.operators(label), self.latency_stats(label)
+            self.traces.get(label, ()),
+            self._operators(label),
+            self.latency_stats(label),
+            totals.outside if totals else None,
         )
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:
@@ -259,7 +268,7 @@ class Session:
     def lane_operators(self, label: str) -> LaneOperators:
         """What the lane ran, in the order of execution, and its graph where it is known."""
         described = self.graphs.get(label)
-        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
+        rows = sorted(self._operators(label), key=lambda row: (row.start_ns, row.name))
         return LaneOperators(rows, described.graph if described else ModelGraph(nodes=()))
 
     def _lane_trace(self, label: str) -> LaneTrace | None:

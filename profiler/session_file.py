@@ -202,7 +202,11 @@ COLUMNS = (
     "thread",
     "shapes",
     "provider",
+    "input_bytes",
+    "weights_bytes",
     "output_bytes",
+    "threads",
+    "wait_ns",
 )
 
 

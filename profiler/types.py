@@ -420,7 +420,9 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
 
     `source_nodes` are the graph nodes it covers, each named by its first output's value name.
     `start_ns` counts from the start of the iteration. `scope` is the module path, where known.
-    `output_bytes` is the size of its outputs; 0 where it isn't known.
+    `output_bytes` is the size of its outputs; ONNX Runtime also tells the sizes of an operator's
+    inputs and weights, how many of its threads took part, and how long the calling one waited for
+    the others. 0 where it isn't known.
     """
 
     name: str
@@ -434,7 +436,11 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     thread: int = 0
     shapes: str = ""
     provider: str = ""
+    input_bytes: int = 0
+    weights_bytes: int = 0
     output_bytes: int = 0
+    threads: int = 0
+    wait_ns: int = 0
 
 
 class OpTimings(Event, frozen=True, kw_only=True):
@@ -470,17 +476,28 @@ class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
     node_name: str = ""
 
 
+class KernelPart(Struct, frozen=True, kw_only=True, array_like=True):
+    """Nodes that a fused kernel computes, without dataflow to its other parts.
+
+    `share` of the kernel's time is an estimate: that of the bytes which it reads and writes.
+    """
+
+    nodes: tuple[str, ...]
+    share: float
+
+
 class ModelGraph(Struct, frozen=True, kw_only=True):
     """The graph that a lane's `source_nodes` refer to.
 
     `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
     each with a node that it works for. `causal`: what shows that attention looks back only, in
-    words.
+    words. `parts`: kernels that do several things side by side, by name.
     """
 
     nodes: tuple[GraphNode, ...]
     beside: dict[str, str] = {}
     causal: tuple[str, ...] = ()
+    parts: dict[str, tuple[KernelPart, ...]] = {}
 
 
 class GraphDescribed(Event, frozen=True, kw_only=True):
@@ -916,7 +933,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
 class OperatorRow(Struct, frozen=True, kw_only=True):
     """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
 
-    `output_bytes` is the size of what it gives in one iteration; 0 where it isn't known.
+    `output_bytes` is the size of what it gives in one iteration; 0 where it isn't known. Other
+    sizes are of one call, `threads` the most that took part in one, `wait_ns` a mean. `estimated`:
+    a part of a kernel, with its time shared out by bytes moved.
     """
 
     label: str
@@ -930,4 +949,9 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     shapes: str = ""
     provider: str = ""
     start_ns: int = 0
+    input_bytes: int = 0
+    weights_bytes: int = 0
     output_bytes: int = 0
+    threads: int = 0
+    wait_ns: float = 0.0
+    estimated: bool = False

@@ -57,6 +57,7 @@ class OrtEngine:
         self._binding: Any = None
         self._sources: Sources | None = None
         self._inner: Sources = {}
+        self._weights: dict[str, int] = {}
         self._feeds = make_arrays(command.inputs)
 
     def load(self) -> None:
@@ -125,7 +126,11 @@ class OrtEngine:
         profile.unlink()
         graph = self._find_sources()
         traced = read_profile(events, warmup, self._sources or {}, self._inner)
-        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
+        ops = tuple(
+            msgspec.structs.replace(op, weights_bytes=self._weights.get(op.name, 0))
+            for op in traced.ops
+        )
+        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), ops=ops, graph=graph)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
@@ -225,6 +230,7 @@ class OrtEngine:
         original = load_graph_only(self._model_path)
         optimized = load_graph_only(self._optimized_path)
         self._inner = body_sources(original.graph, optimized.graph)
+        self._weights = _weights_of_nodes(optimized.graph)
         folder = self._model_path.parent
         if not original.functions:
             source_map = SourceMap(original, optimized)
@@ -325,8 +331,25 @@ def _op_timing(
         thread=thread,
         shapes=_shapes(arguments),
         provider=str(arguments.get("provider", "")),
+        input_bytes=int(arguments.get("activation_size") or 0),
         output_bytes=int(arguments.get("output_size") or 0),
+        threads=_threads(arguments),
+        wait_ns=_wait_ns(arguments),
     )
+
+
+def _threads(arguments: dict[str, Any]) -> int:
+    """Of the session's pool: the calling thread, and those that ran a part of the operator."""
+    stats = arguments.get("thread_scheduling_stats")
+    if not stats:
+        return 0
+    return 1 + sum(int(other["num_run"]) > 0 for other in stats.get("sub_threads", {}).values())
+
+
+def _wait_ns(arguments: dict[str, Any]) -> int:
+    """How long the calling thread waited for the others; the profile has microseconds."""
+    stats = arguments.get("thread_scheduling_stats") or {}
+    return int(stats.get("main_thread", {}).get("Wait", 0)) * 1000
 
 
 def _shapes(arguments: dict[str, Any]) -> str:
@@ -346,6 +369,15 @@ def _choice(
     if value not in table:
         raise EngineError(f"{key} can't be {value!r}.", f"It can be: {', '.join(table)}.")
     return table[value]
+
+
+def _weights_of_nodes(graph: onnx.GraphProto) -> dict[str, int]:
+    """By profile name. The profile itself leaves out what ONNX Runtime has packed anew."""
+    sizes = {tensor.name: _tensor_bytes(tensor) for tensor in graph.initializer}
+    return {
+        node.name or f"{node.op_type}_{index}": sum(sizes.get(name, 0) for name in node.input)
+        for index, node in enumerate(graph.node)
+    }
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import torch._inductor.config as inductor
 
 from profiler.engines import torch_common
+from profiler.engines.kernel_sources import KernelSources, label_nodes, load_sources
 from profiler.engines.torch_engine import TorchEngine
 from profiler.errors import EngineError
-from profiler.types import Load
+from profiler.module_graph import describe
+from profiler.types import KernelPart, Load, ModelGraph, ModelKind, OpTiming, Traced
 
 MOST_NAMES = 3
 
@@ -31,6 +36,9 @@ class TorchCompileEngine(TorchEngine):
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         # Else generated kernels don't show in a trace; without a profiler it costs nothing.
         inductor.cpp.enable_kernel_profile = True
+        self._kernels = KernelSources()
+        self._kernels_path = Path(command.work_dir) / "kernels.msgpack"
+        self._recording = ExitStack()
 
     def loaded(self) -> torch.nn.Module:
         module, self.graph_note = torch_common.load_python_module(self._command)
@@ -41,6 +49,9 @@ class TorchCompileEngine(TorchEngine):
     def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
         options = self._command.spec.options
         mode, dynamic = options.get("mode"), options.get("dynamic")
+        label_nodes(module)
+        # The first call compiles.
+        self._recording.enter_context(self._kernels.recording())
         compiled: Any = torch.compile(
             module,
             mode=None if mode is None else str(mode),
@@ -52,6 +63,7 @@ class TorchCompileEngine(TorchEngine):
         """What Dynamo itself has counted, back ends included. Raises EngineError if nothing was."""
         from torch._dynamo.utils import compilation_time_metrics, counters
 
+        self._end_recording()
         graphs = int(counters["stats"]["unique_graphs"])
         if graphs == 0:
             raise EngineError(
@@ -70,6 +82,42 @@ class TorchCompileEngine(TorchEngine):
             self.graph_note += f" and {more} more nodes" if more > 0 else ""
         seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
         return int(seconds * 1e9)
+
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        """With the graph nodes of each kernel."""
+        if not self._kernels.kernels:
+            self.infer()
+            self._end_recording()
+        traced = super().trace(iterations, warmup)
+        ops: list[OpTiming] = []
+        parts: dict[str, tuple[KernelPart, ...]] = {}
+        for iteration in range(iterations):
+            own = [op for op in traced.ops if op.iteration == iteration]
+            attributed, parts = self._kernels.attribute(own)
+            ops += attributed
+        return msgspec.structs.replace(traced, ops=tuple(ops), graph=self._graph(parts))
+
+    def close(self) -> None:
+        self._recording.close()
+        super().close()
+
+    def _end_recording(self) -> None:
+        """A launch that finds the kernels compiled reads what the first one noted."""
+        self._recording.close()
+        if self._kernels.kernels:
+            self._kernels.save(self._kernels_path)
+        else:
+            self._kernels = load_sources(self._kernels_path)
+        if self._kernels.problem:
+            warnings.warn(f"kernels without graph nodes: {self._kernels.problem}", stacklevel=2)
+
+    def _graph(self, parts: dict[str, tuple[KernelPart, ...]]) -> ModelGraph:
+        """The file's own, which an import's nodes are named by; else the compiler's."""
+        if self._command.model.kind is not ModelKind.ONNX:
+            return self._kernels.graph(parts)
+        graph = describe(self._command.model)
+        assert graph is not None
+        return msgspec.structs.replace(graph, parts=parts)
 
 
 def create(command: Load) -> TorchCompileEngine:

@@ -304,7 +304,7 @@ def test_every_version_has_a_migration() -> None:
 def take_back_to_the_first_version(path: Path) -> None:
     for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
         change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
-    for column in ("output_bytes", '"inner"'):
+    for column in ("input_bytes", "weights_bytes", "output_bytes", "threads", "wait_ns", '"inner"'):
         change(path, f"ALTER TABLE op_timings DROP COLUMN {column}")
     change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
 

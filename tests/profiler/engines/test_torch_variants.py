@@ -115,6 +115,21 @@ def test_operators_of_one_name_are_numbered(made: Made, tmp_path: Path) -> None:
     assert [op.name for op in traced.ops] == first * 2
 
 
+@pytest.mark.parametrize("save", [scripted, pickled], ids=["scripted", "traced"])
+def test_operators_of_torchscript_know_their_modules(
+    made: Made, tmp_path: Path, save: Callable[[Path], Path]
+) -> None:
+    ops = made(EngineKind.TORCH_SCRIPT, save(tmp_path)).trace(2, 2).ops
+    linear = [op.scope for op in ops if op.op_type == "aten::linear"]
+    modules = ["first", "second"] if save is scripted else ["0", "2"]
+    assert linear == modules * 2
+
+
+def test_a_frozen_program_has_no_modules(made: Made, tmp_path: Path) -> None:
+    ops = made(EngineKind.TORCH_SCRIPT, scripted(tmp_path), freeze=True).trace(1, 2).ops
+    assert {op.scope for op in ops} == {""}
+
+
 def test_torch_export_runs_the_program_as_it_is(made: Made, tmp_path: Path) -> None:
     engine = made(EngineKind.TORCH_EXPORT, exported(tmp_path))
     check_outputs(engine, tmp_path)
