@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.generation.summary import generation_summary
 from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.session import Session
@@ -68,6 +69,10 @@ def progress_text(event: Progress, target: float | None = None) -> str:
 def summary(session: Session) -> str:
     """Verdict and one line a lane."""
     lines = [session.verdict() or "Nothing was measured.", ""]
+    if session.plan is not None and session.plan.generation is not None:
+        generated = generation_summary(session).split("\n")
+        lines += [*generated, "", *_startup_lines(session), noise_note(session)]
+        return "\n".join(printable(line) for line in lines)
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
     lines.append(header)
     for label in session.labels():

@@ -17,6 +17,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    Generated,
     GraphDescribed,
     LaunchedAgain,
     Load,
@@ -81,6 +82,8 @@ class LaneGroup:
             yield _progress(Phase.LOADING, spec.label)
             try:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                # The operators of a generation's steps aren't told apart yet.
+                lane.can_trace = self.plan.generation is None
                 self.lanes[spec.label] = lane
                 started = self.clock()
                 reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
@@ -100,6 +103,8 @@ class LaneGroup:
             inputs=self.plan.inputs,
             work_dir=str(lane.work_dir),
             cpus=self.plan.lane_cpus,
+            generation=self.plan.generation,
+            seed=self.plan.seed,
         )
 
     def _ready(self, lane: Lane, reply: object) -> EngineReady:
@@ -285,6 +290,15 @@ class LaneGroup:
             peak_rss_bytes=reply.peak_rss_bytes,
         )
         yield event
+        if reply.generations is not None:
+            yield Generated(
+                time_ns=time.time_ns(),
+                label=lane.label,
+                index=index,
+                kind=kind,
+                launch=self.launch,
+                generations=reply.generations,
+            )
         yield from lane.log_events()
         return event
 

@@ -19,6 +19,7 @@ from profiler.types import (
     EngineSpec,
     Event,
     ForeignProcesses,
+    Generated,
     GraphDescribed,
     LatencyStats,
     LaunchedAgain,
@@ -51,6 +52,7 @@ class Session:
     converted: list[ModelConverted] = field(default_factory=list)
     ready: dict[str, EngineReady] = field(default_factory=dict)
     rounds: dict[str, list[Round]] = field(default_factory=lambda: defaultdict(list))
+    generated: dict[str, list[Generated]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
     graphs: dict[str, GraphDescribed] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
@@ -99,6 +101,8 @@ class Session:
                     self.pids[label].add(pid)
             case Round():
                 self._take_round(event)
+            case Generated():
+                self.generated[event.label].append(event)
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)

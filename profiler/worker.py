@@ -16,6 +16,7 @@ import psutil
 
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.generation.base import Generator
 from profiler.placement import keep_on
 from profiler.types import (
     AnyCommand,
@@ -154,9 +155,13 @@ class _Worker:
         gc.collect()
         gc.disable()
         faults = _page_faults()
+        generations = None
         block_started = clock()
         try:
-            for index in range(iterations):
+            if isinstance(engine, Generator):
+                generations = engine.generate(iterations)
+                latencies = [sum(steps) for steps in generations.steps_ns]
+            for index in range(0 if generations else iterations):
                 started = clock()
                 infer()
                 synchronize()
@@ -168,6 +173,7 @@ class _Worker:
         return Latencies(
             started_ns=block_started,
             latencies_ns=tuple(latencies),
+            generations=generations,
             cpu_time_ns=cpu_ns,
             peak_rss_bytes=self._peak_rss_bytes or _peak_rss_bytes(self._process),
             minor_page_faults=minor,

@@ -40,6 +40,8 @@ KIND_NAMES = {
     ModelKind.STATE_DICT: "state dict",
     ModelKind.CHECKPOINT: "training checkpoint",
     ModelKind.SAFETENSORS: "safetensors weights",
+    ModelKind.TRANSFORMERS: "transformers folder",
+    ModelKind.ENDPOINT: "endpoint",
 }
 MOST_NOTES = 6
 
