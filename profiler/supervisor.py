@@ -196,8 +196,7 @@ class _Runner:
 
     def _round_s(self) -> float:
         """How long the next round will take."""
-        turns = (n.calls_in(self.plan.turn_ns) * n.expected_ns() for n in self.group.lanes.values())
-        return sum(turns) / 1e9
+        return sum(lane.turn_s(self.plan.turn_ns) for lane in self.group.lanes.values())
 
     def _trace_is_due(self) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share."""

@@ -597,6 +597,7 @@ class Load(Command, frozen=True, kw_only=True):
     cpus: tuple[int, ...] = ()
     generation: GenerationPlan | None = None
     seed: int = 0
+    launch: int = 0
 
 
 class Infer(Command, frozen=True, kw_only=True):

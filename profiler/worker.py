@@ -22,6 +22,7 @@ from profiler.types import (
     AnyCommand,
     AnyReply,
     Close,
+    EngineKind,
     Failed,
     Infer,
     Latencies,
@@ -43,12 +44,15 @@ PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPI
 QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
-def main(connection: Connection, log_path: str) -> None:
-    """Serve commands until `Close`, or until the parent is gone."""
+def main(connection: Connection, log_path: str, network: bool = False) -> None:
+    """Serve commands until `Close`, or until the parent is gone.
+
+    `network`: this process asks a server, and loads no model.
+    """
     for name, value in (PASSIVE_WAITING | QUIET).items():
         os.environ.setdefault(name, value)
-    settle_in(Path(log_path))
-    worker = _Worker()
+    settle_in(Path(log_path), network=network)
+    worker = _Worker(network)
     decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
     encoder = msgspec.msgpack.Encoder()
     while True:
@@ -65,7 +69,8 @@ def main(connection: Connection, log_path: str) -> None:
 class _Worker:
     """Holds the loaded engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
+        self._network = network
         self._engine: Engine | None = None
         self._model: ModelSource | None = None
         self._process = psutil.Process()
@@ -113,6 +118,8 @@ class _Worker:
     def _load(self, command: Load) -> Loaded:
         from profiler.engines import create_engine
 
+        if self._network and command.spec.engine is not EngineKind.ENDPOINT:
+            raise EngineError("A process that has the network loads no model.")
         keep_on(command.cpus)
         engine = create_engine(command)
         baseline = self._process.memory_info().rss

@@ -11,6 +11,7 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.generation import render_generation
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
 from profiler.session import Session
@@ -34,6 +35,9 @@ def render(session: Session) -> str:
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),
         "ROUNDS": _rounds_plot(session),
+        "GENERATION": render_generation(
+            session, {label: _colour(session, label) for label in session.labels()}
+        ),
         "WHY": render_why(session),
         "OPERATORS": _operators(session),
         "OUTPUTS": _outputs(session),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 
 from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
+from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
@@ -37,6 +39,7 @@ def report(session: Session) -> dict[str, Any]:
         "baseline": plan.baseline if plan else None,
         "lanes": [_lane(session, label) for label in session.labels()],
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
+        "generation": _generation(session),
         "noise": _noise(session),
         "method": method_note(session),
         "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
@@ -114,6 +117,30 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "outputs_agree": outputs.agree if outputs else None,
         "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
+    }
+
+
+def _generation(session: Session) -> dict[str, Any] | None:
+    """Of text, token by token: each lane's figures, and its comparison by each metric."""
+    if session.plan is None or session.plan.generation is None:
+        return None
+    lanes = {}
+    for label in session.labels():
+        found = generation_stats(session, label)
+        if found is not None:
+            by_token = by_position(session, label)
+            lanes[label] = dataclasses.asdict(found) | {
+                "itl_by_position": [
+                    dict(zip(("token", "p50", "p10", "p90"), row, strict=True)) for row in by_token
+                ]
+            }
+    return {
+        "plan": msgspec.to_builtins(session.plan.generation),
+        "lanes": lanes,
+        "comparisons": {
+            metric: [msgspec.to_builtins(c) for c in comparisons(session, metric)]
+            for metric in METRICS
+        },
     }
 
 

@@ -31,7 +31,11 @@ class TorchGenerator(Generator):
 
     def load(self) -> None:
         self._inference_mode.__enter__()
-        self.load_model()
+        try:
+            self.load_model()
+        except BaseException:
+            self.close()
+            raise
         self.set_tokens()
         self.input_note = f"tensors on {self.device}, placed before the calls"
 
