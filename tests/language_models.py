@@ -203,3 +203,26 @@ def genai_file(where: Path) -> Path:
     path = where / "genai.onnx"
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
     return path
+
+
+def folder_with_words(where: Path, name: str) -> Path:
+    """With a tokenizer of whole words, as a server needs it, and no token that ends a text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from profiler.serving.prompts import WORDS
+
+    path = where / f"{name}-words"
+    model = MODELS[name]()
+    model.generation_config.eos_token_id = None
+    model.config.eos_token_id = None
+    model.save_pretrained(path)
+    words = list(dict.fromkeys(WORDS))
+    words += [f"word{number}" for number in range(VOCABULARY - 1 - len(words))]
+    vocabulary = {word: place for place, word in enumerate(["[UNK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+    made.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    made.save_pretrained(path)
+    return path
