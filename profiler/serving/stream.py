@@ -45,7 +45,8 @@ async def ask(client: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> An
             async for event in events:
                 now = time.perf_counter_ns()
                 if event.data.strip() == DONE:
-                    break
+                    # Read to its end, so that the connection serves the next request.
+                    continue
                 _take(answer, json.loads(event.data), now)
                 if answer.error:
                     return answer
