@@ -104,7 +104,10 @@ def _startup_lines(session: Session) -> list[str]:
             f"load {ready.load_time_ns / 1e6:.4g} ms",
             f"compile {ready.compile_time_ns / 1e6:.4g} ms" if ready.compile_time_ns else "",
             f"first iteration {ready.first_iteration_ns / 1e6:.4g} ms",
-            f"weights {ready.weights_bytes / MIB:.1f} MiB" if ready.weights_bytes else "",
+            # A server's own are not known.
+            ""
+            if "url" in session.spec(label).options
+            else f"weights {ready.weights_bytes / MIB:.1f} MiB",
             "" if peak is None else f"peak {peak / MIB:.0f} MiB above the engine alone",
             "" if device is None else f"GPU {device / MIB:.0f} MiB",
             ready.graph_note,

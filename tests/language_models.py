@@ -220,9 +220,11 @@ def folder_with_words(where: Path, name: str) -> Path:
     words = list(dict.fromkeys(WORDS))
     words += [f"word{number}" for number in range(VOCABULARY - 1 - len(words))]
     vocabulary = {word: place for place, word in enumerate(["[UNK]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+    tokenizer: Any = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    made: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, unk_token="[UNK]"
+    )
     made.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     made.save_pretrained(path)
     return path

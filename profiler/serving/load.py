@@ -19,7 +19,7 @@ Ask = Callable[[int], Awaitable[Answer]]
 
 def arrivals_s(count: int, rate: float, seed: int | Sequence[int]) -> list[float]:
     """Seconds until each of `count` requests: the first at once, then with exponential gaps."""
-    gaps = np.random.default_rng(seed).exponential(1 / rate, count - 1) if count > 1 else []
+    gaps = np.random.default_rng(seed).exponential(1 / rate, count - 1)
     return [0.0, *(float(at) for at in np.cumsum(gaps))]
 
 

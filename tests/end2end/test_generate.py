@@ -74,7 +74,8 @@ def test_an_endpoint_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "requests/s" in done.stdout
     session = read_session(tmp_path / "run.dualscope")
-    assert [spec.options["rate"] for spec in session.plan.engines if session.plan] == ["400", "800"]
+    assert session.plan is not None
+    assert [spec.options["rate"] for spec in session.plan.engines] == ["400", "800"]
 
 
 def test_an_endpoint_that_is_not_there(tmp_path: Path) -> None:

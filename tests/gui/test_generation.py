@@ -18,6 +18,13 @@ def tab_is_shown(window: MainWindow) -> bool:
     return window.tabs.isTabVisible(window.tabs.indexOf(window.generation))
 
 
+def cell(window: MainWindow, column: int) -> str:
+    """Of the first lane."""
+    item = window.generation.table.item(0, column)
+    assert item is not None
+    return item.text()
+
+
 def test_generate_and_look(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     open_model(qtbot, window, DEMO)
     assert not window.model_panel.generation.isVisible() and not tab_is_shown(window)
@@ -31,8 +38,8 @@ def test_generate_and_look(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> 
     session, path = window.session_model.session, window.session_model.path
     assert not session.failures and all(o.agree for o in session.outputs)
     table = window.generation.table
-    assert [table.rowCount(), table.item(0, 0).text()] == [2, "ONNX Runtime (CPU)"]
-    assert float(table.item(0, 1).text()) > 0 and table.item(0, 8).text().endswith("KiB")
+    assert table.rowCount() == 2 and cell(window, 0) == "ONNX Runtime (CPU)"
+    assert float(cell(window, 1)) > 0 and cell(window, 8).endswith("KiB")
     assert "Inter-token latency" in window.generation.verdicts.text()
     assert "12 tokens, 6 new ones" in window.generation.workload.text()
     open_model(qtbot, window, DEMO)

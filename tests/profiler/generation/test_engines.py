@@ -105,7 +105,12 @@ def test_the_cache_is_not_copied(tmp_path: Path) -> None:
     given = [value.data_ptr() for value in made._cache]
     bound: list[int] = []
     bind = made._binding.bind_ortvalue_input
-    made._binding.bind_ortvalue_input = lambda n, v: (bound.append(v.data_ptr()), bind(n, v))
+
+    def watched(name: str, value: Any) -> None:
+        bound.append(value.data_ptr())
+        bind(name, value)
+
+    made._binding.bind_ortvalue_input = watched
     made.step(0)
     assert bound == given
     made.close()
