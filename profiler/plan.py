@@ -61,6 +61,11 @@ def default_plan(
     `target_width` is the width of the speedup's interval over the speedup at which to stop. `pin`:
     keep lanes off one core where there are enough.
     """
+    if info.source.kind is ModelKind.TRANSFORMERS:
+        raise PlanError(
+            "A transformers folder has no single calls to measure: it generates text.",
+            "Use dualscope generate.",
+        )
     lanes = tuple(engines) if engines else default_engines(info.source.kind)
     default = StoppingRule()
     plan = RunPlan(

@@ -295,6 +295,12 @@ class Session:
             sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
         if not comparisons:
             sentences += self._measured_alone()
+        elif self.plan.generation is not None:
+            tokens = self.plan.generation
+            sentences.append(
+                f"This is of whole generations: {tokens.prompt_tokens} tokens of prompt, "
+                f"{tokens.new_tokens} new ones"
+            )
         if not sentences and self.finished:
             sentences.append("Nothing was measured")
         return ". ".join(sentences) + "." if sentences else ""

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.session_model import SessionModel
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
-from profiler.generation.summary import size
+from profiler.generation.summary import rate, size
 from profiler.types import Comparison, Verdict
 
 COLUMNS = (
@@ -118,9 +118,9 @@ class GenerationView(QWidget):
                 times = (found.ttft.p50, found.ttft.p99, found.itl.p50, found.itl.p99)
                 texts += [f"{value / 1e6:.4g}" for value in times]
                 texts += [
-                    f"{found.prefill_tokens_per_s:.4g}",
-                    f"{found.decode_tokens_per_s:.4g}",
-                    f"{found.throughput_tokens_per_s:.4g}",
+                    rate(found.prefill_tokens_per_s),
+                    rate(found.decode_tokens_per_s),
+                    rate(found.throughput_tokens_per_s),
                     size(found.cache_bytes),
                     size(found.cache_used_bytes),
                     f"{found.generations} of {found.requests}",

@@ -29,8 +29,8 @@ def generation_summary(session: Session) -> str:
         times = (found.ttft.p50, found.ttft.p99, found.itl.p50, found.itl.p99)
         text = "".join(f"{value / 1e6:>10.4g}" for value in times)
         lines.append(
-            f"{session.name(label):<28}{text}{found.prefill_tokens_per_s:>11.4g}"
-            f"{found.decode_tokens_per_s:>10.4g}{size(found.cache_bytes):>11}"
+            f"{session.name(label):<28}{text}{rate(found.prefill_tokens_per_s):>11}"
+            f"{rate(found.decode_tokens_per_s):>10}{size(found.cache_bytes):>11}"
         )
     lines += ["", *_comparison_lines(session), *_endpoint_lines(session)]
     return "\n".join(lines)
@@ -55,12 +55,17 @@ def _endpoint_lines(session: Session) -> list[str]:
             continue
         lines.append(
             f"{session.name(label)}: {found.generations} of {found.requests} requests, "
-            f"{found.requests_per_s:.3g} requests/s, {found.throughput_tokens_per_s:.4g} tokens/s, "
+            f"{rate(found.requests_per_s)} requests/s, {rate(found.throughput_tokens_per_s)} tokens/s, "
             f"end to end p50 {found.end_to_end.p50 / 1e6:.4g} ms, "
             f"p99 {found.end_to_end.p99 / 1e6:.4g} ms"
         )
         lines += [f"  {count} failed: {text}" for text, count in found.errors.items()]
     return lines
+
+
+def rate(per_second: float) -> str:
+    """`12,345`, or three digits of what is small."""
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
 
 
 def size(size_bytes: int) -> str:

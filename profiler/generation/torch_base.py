@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 
 from profiler.engines.torch_common import set_threads
-from profiler.errors import EngineError
 from profiler.generation.base import Generator
 from profiler.types import EngineKind, Load
 
@@ -25,8 +23,9 @@ class TorchGenerator(Generator):
         self.compiled = command.spec.engine is EngineKind.TORCH_COMPILE
         set_threads(command.spec.options)
         if self.compiled:
-            # A later launch of the lane in this run finds what the first one compiled.
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(command.work_dir) / "inductor")
+            from profiler.engines.torch_compile import keep_compiled_in
+
+            keep_compiled_in(Path(command.work_dir))
         self._inference_mode = torch.inference_mode()
 
     def load(self) -> None:
@@ -72,23 +71,14 @@ class TorchGenerator(Generator):
         return int(last.argmax())
 
     def after_first_call(self) -> int:
-        """What Dynamo has counted. Raises EngineError if nothing was compiled."""
+        """Raises EngineError if nothing was compiled."""
         if not self.compiled:
             return 0
-        from torch._dynamo.utils import compilation_time_metrics, counters
+        from profiler.engines.torch_compile import compilation
 
-        graphs = int(counters["stats"]["unique_graphs"])
-        if graphs == 0:
-            raise EngineError(
-                "torch.compile found nothing in this model that it could compile.",
-                "Use torch-eager for it.",
-            )
-        breaks = sum(counters["graph_break"].values())
-        self.graph_note += f", compiled into {graphs} graph{'s' if graphs > 1 else ''}"
-        if breaks:
-            self.graph_note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
-        seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
-        return int(seconds * 1e9)
+        note, compile_time_ns = compilation()
+        self.graph_note += f", {note}"
+        return compile_time_ns
 
     def close(self) -> None:
         self._inference_mode.__exit__(None, None, None)

@@ -6,7 +6,7 @@ import math
 from html import escape
 
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
-from profiler.generation.summary import size
+from profiler.generation.summary import rate, size
 from profiler.report.tables import ms, table
 from profiler.session import Session
 
@@ -38,9 +38,9 @@ def _figures(session: Session, colours: dict[str, str]) -> str:
             (
                 f"{swatch}{escape(session.name(label))}",
                 *(ms(value) for value in times),
-                f"{found.prefill_tokens_per_s:.4g}",
-                f"{found.decode_tokens_per_s:.4g}",
-                f"{found.throughput_tokens_per_s:.4g}",
+                rate(found.prefill_tokens_per_s),
+                rate(found.decode_tokens_per_s),
+                rate(found.throughput_tokens_per_s),
                 size(found.cache_bytes),
                 size(found.cache_used_bytes),
                 f"{found.generations} of {found.requests}",
