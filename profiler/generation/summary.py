@@ -55,7 +55,8 @@ def _endpoint_lines(session: Session) -> list[str]:
             continue
         lines.append(
             f"{session.name(label)}: {found.generations} of {found.requests} requests, "
-            f"{rate(found.requests_per_s)} requests/s, {rate(found.throughput_tokens_per_s)} tokens/s, "
+            f"{rate(found.requests_per_s)} requests/s, "
+            f"{rate(found.throughput_tokens_per_s)} tokens/s, "
             f"end to end p50 {found.end_to_end.p50 / 1e6:.4g} ms, "
             f"p99 {found.end_to_end.p99 / 1e6:.4g} ms"
         )
