@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from profiler.generation.plan import generation_lanes, generation_plan
+from profiler.generation.plan import fitting_tokens, generation_lanes, generation_plan
 from profiler.inputs import replace
 from profiler.lanes import generates, takes
 from profiler.plan import default_engines, default_plan
@@ -49,6 +49,9 @@ class PlanDraft(QObject):
         unchanged = self.engines == self._defaults()
         self.info = info
         self.generates = info.generation is not None
+        most = info.generation.most_tokens if info.generation else 0
+        if most and self.prompt_tokens + self.new_tokens > most:
+            self.prompt_tokens, self.new_tokens = fitting_tokens(most)
         fits = generates if self.generates else takes
         if unchanged or not all(
             fits(e.engine, (e.model or info.source).kind) for e in self.engines

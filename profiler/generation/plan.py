@@ -59,14 +59,15 @@ def generation_plan(
         )
     lanes = tuple(engines) or (generation_lanes() if info else ())
     default, usual = StoppingRule(), GenerationPlan()
+    most = info.generation.most_tokens if info and info.generation else 0
+    prompt, new = fitting_tokens(most)
     vocabulary = info.generation.vocabulary if info and info.generation else 0
     generation = GenerationPlan(
-        prompt_tokens=usual.prompt_tokens if prompt_tokens is None else prompt_tokens,
-        new_tokens=usual.new_tokens if new_tokens is None else new_tokens,
+        prompt_tokens=prompt if prompt_tokens is None else prompt_tokens,
+        new_tokens=new if new_tokens is None else new_tokens,
         vocabulary=vocabulary or SAFE_VOCABULARY,
         requests=usual.requests if requests is None else requests,
     )
-    most = info.generation.most_tokens if info and info.generation else 0
     _check_tokens(generation, most)
     _check_endpoints(lanes)
     if not lanes:
@@ -88,6 +89,14 @@ def generation_plan(
     )
     check_plan(plan)
     return plan
+
+
+def fitting_tokens(most: int) -> tuple[int, int]:
+    """Prompt and new tokens to propose for a model that takes so many (0: unknown)."""
+    usual = GenerationPlan()
+    new = min(usual.new_tokens, max(2, most // 4)) if most else usual.new_tokens
+    prompt = min(usual.prompt_tokens, max(1, most - new)) if most else usual.prompt_tokens
+    return prompt, new
 
 
 def endpoint_source() -> ModelSource:

@@ -30,10 +30,12 @@ def info(kind: ModelKind = ModelKind.TRANSFORMERS, *, generates: bool = True) ->
 
 
 def test_defaults() -> None:
-    plan = generation_plan(info(), prompt_tokens=16, new_tokens=8)
+    plan = generation_plan(info())
     assert [spec.engine for spec in plan.engines] == [EngineKind.ORT, EngineKind.TORCH_EAGER]
     assert plan.baseline == "torch-eager" and plan.inputs == ()
     assert plan.generation is not None and plan.generation.vocabulary == 100
+    # The model takes 64.
+    assert (plan.generation.prompt_tokens, plan.generation.new_tokens) == (48, 16)
 
 
 @pytest.mark.parametrize(
