@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ def llama() -> Any:
 
 
 MODELS = {"gpt2": gpt2, "llama": llama}
+# Of a convention and a model's name; see tests/profiler/generation/conftest.py.
+ModelFile = Callable[[str, str], Path]
 
 
 def folder(where: Path, name: str) -> Path:

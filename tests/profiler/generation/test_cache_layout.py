@@ -15,12 +15,13 @@ from profiler.model_file import identify
 from profiler.onnx_inspection import declared_tensors
 from profiler.types import CacheLayout, ModelKind
 from tests import language_models
+from tests.language_models import ModelFile
 
 PARTS = [f"{layer}.{part}" for layer in range(2) for part in ("key", "value")]
 
 
-def test_optimum_names(tmp_path: Path) -> None:
-    layout = read_layout(language_models.optimum_file(tmp_path, "llama"))
+def test_optimum_names(model_file: ModelFile) -> None:
+    layout = read_layout(model_file("optimum", "llama"))
     assert layout.convention == "Optimum" and not layout.shared_buffer
     assert [t.past for t in layout.cache] == [f"past_key_values.{part}" for part in PARTS]
     assert [t.present for t in layout.cache] == [f"present.{part}" for part in PARTS]
@@ -30,9 +31,9 @@ def test_optimum_names(tmp_path: Path) -> None:
     assert layout.roles == {"attention_mask": "attention_mask", "position_ids": "position_ids"}
 
 
-def test_the_exporters_own_names(tmp_path: Path) -> None:
+def test_the_exporters_own_names(model_file: ModelFile) -> None:
     """Outputs are called cat_7 and the like: the graph tells which continues which."""
-    path = language_models.dynamo_file(tmp_path, "gpt2")
+    path = model_file("dynamo", "gpt2")
     layout = read_layout(path)
     assert layout.convention == "PyTorch's exporter"
     assert [t.past for t in layout.cache] == ["past_0_0", "past_0_1", "past_1_0", "past_1_1"]

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from profiler import model_file
 from profiler.errors import EngineError, ModelFileError
 from profiler.generation.base import Generator, forced_tokens
 from profiler.generation.engines import create_generator
 from profiler.inspection import inspect
+from profiler.model_file import identify
 from profiler.outputs import load_outputs
 from profiler.types import EngineKind, EngineSpec, GenerationPlan, Load
 from tests import language_models
+from tests.language_models import ModelFile
 
 PLAN = GenerationPlan(prompt_tokens=7, new_tokens=6, vocabulary=language_models.VOCABULARY)
 ORT, EAGER, COMPILE = EngineKind.ORT, EngineKind.TORCH_EAGER, EngineKind.TORCH_COMPILE
@@ -29,7 +30,7 @@ def generator(path: Path, engine: EngineKind, work: Path, **options: Any) -> Gen
     made = create_generator(
         Load(
             spec=EngineSpec(label="lane", engine=engine, options=options),
-            model=model_file.identify(path),
+            model=identify(path),
             inputs=(),
             work_dir=str(work),
             generation=PLAN,
@@ -77,9 +78,10 @@ def test_lanes_of_a_folder(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", language_models.MODELS)
 @pytest.mark.parametrize("convention", ["optimum", "dynamo"])
-def test_lanes_of_an_onnx_file(name: str, convention: str, tmp_path: Path) -> None:
-    make = getattr(language_models, f"{convention}_file")
-    path, truth = make(tmp_path, name), uncached_logits(name)
+def test_lanes_of_an_onnx_file(
+    name: str, convention: str, model_file: ModelFile, tmp_path: Path
+) -> None:
+    path, truth = model_file(convention, name), uncached_logits(name)
     for engine in (ORT, EAGER):
         np.testing.assert_allclose(logits(path, engine, tmp_path), truth, atol=1e-5)
 
@@ -98,9 +100,9 @@ def test_compiled(cache: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, uncached_logits("llama"), atol=1e-5)
 
 
-def test_the_cache_is_not_copied(tmp_path: Path) -> None:
+def test_the_cache_is_not_copied(model_file: ModelFile, tmp_path: Path) -> None:
     """What the session gave is what it gets back: the same memory, from step to step."""
-    made: Any = generator(language_models.optimum_file(tmp_path, "gpt2"), ORT, tmp_path)
+    made: Any = generator(model_file("optimum", "gpt2"), ORT, tmp_path)
     made.prefill()
     given = [value.data_ptr() for value in made._cache]
     bound: list[int] = []
@@ -131,8 +133,8 @@ def test_a_static_cache_takes_its_full_length_at_once(tmp_path: Path) -> None:
     made.close()
 
 
-def test_what_can_not_be(tmp_path: Path) -> None:
-    path = language_models.optimum_file(tmp_path, "gpt2")
+def test_what_can_not_be(model_file: ModelFile, tmp_path: Path) -> None:
+    path = model_file("optimum", "gpt2")
     with pytest.raises(EngineError, match="one buffer"):
         generator(path, ORT, tmp_path, shared_cache=True)
     with pytest.raises(EngineError, match="static"):
@@ -150,12 +152,12 @@ def test_code_of_a_folder_is_not_run(tmp_path: Path) -> None:
     }
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelFileError, match="not run"):
-        inspect(model_file.identify(folder))
+        inspect(identify(folder))
     with pytest.raises(ModelFileError, match="not run"):
         generator(folder, EAGER, tmp_path)
     # With a type that the library has, its own classes are used.
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    info = inspect(model_file.identify(folder))
+    info = inspect(identify(folder))
     assert any("not run" in note for note in info.notes)
     generator(folder, EAGER, tmp_path).close()
     assert not marker.exists()
