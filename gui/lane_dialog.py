@@ -21,10 +21,10 @@ from gui.background import Task
 from profiler.compare import ENGINE_NAMES
 from profiler.errors import ProfilerError
 from profiler.lanes import (
-    COMMON,
     FLAG,
     INTEGER,
     Option,
+    common_of,
     generates,
     lane_spec,
     options_of,
@@ -99,7 +99,8 @@ class LaneDialog(QDialog):
         self.fields.clear()
         engine = EngineKind(self.engine.currentData())
         given = _texts(spec) if spec else {}
-        for name, option in (options_of(engine, generation=self._generation) | COMMON).items():
+        own = options_of(engine, generation=self._generation)
+        for name, option in (own | common_of(engine)).items():
             field = self._field(name, option)
             field.setToolTip(option.help)
             if name in given and isinstance(field, QComboBox):
@@ -107,7 +108,7 @@ class LaneDialog(QDialog):
             elif name in given and isinstance(field, QLineEdit):
                 field.setText(given[name])
             self.fields[name] = field
-            title = name.replace("_", " ").capitalize().replace("Io ", "I/O ")
+            title = name.replace("_", " ").capitalize().replace("Io ", "I/O ").replace("Url", "URL")
             self._form.addRow(title, field)
         self.adjustSize()
 

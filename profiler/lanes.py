@@ -151,6 +151,11 @@ def options_of(engine: EngineKind, *, generation: bool = False) -> dict[str, Opt
     return GENERATION_OPTIONS.get(engine, {}) if generation else OPTIONS[engine]
 
 
+def common_of(engine: EngineKind) -> dict[str, Option]:
+    """What becomes a lane's own fields. A server has its device and its model by itself."""
+    return {} if engine is EngineKind.ENDPOINT else COMMON
+
+
 def parse_lane(text: str, *, generation: bool = False) -> EngineSpec:
     """`fast=ort,intra_op_threads=2` or just `ort`; `generation`: a lane that generates text.
 
@@ -178,7 +183,7 @@ def lane_spec(
     generation: bool = False,
 ) -> EngineSpec:
     """A lane from options in text. Raises PlanError, ModelFileError, CancelledError."""
-    known = options_of(engine, generation=generation) | COMMON
+    known = options_of(engine, generation=generation) | common_of(engine)
     for key in chosen:
         if key not in known:
             raise _unknown(engine, key, generation)
@@ -195,5 +200,5 @@ def lane_spec(
 
 
 def _unknown(engine: EngineKind, key: str, generation: bool) -> PlanError:
-    names = ", ".join((*COMMON, *options_of(engine, generation=generation)))
+    names = ", ".join((*common_of(engine), *options_of(engine, generation=generation)))
     return PlanError(f"{engine.value} has no option {key!r}.", f"It has: {names}. Write key=value.")
