@@ -24,6 +24,14 @@ class ActionSpec:
 
 ACTIONS = (
     ActionSpec("open", "&Open…", "&File", "choose_file", "Ctrl+O", "Open a model or session", True),
+    ActionSpec(
+        "open_folder",
+        "Open &Folder…",
+        "&File",
+        "choose_folder",
+        "Ctrl+Shift+O",
+        "Open a folder that transformers saved a language model in",
+    ),
     ActionSpec("save_session", "&Save Session As…", "&File", "save_session", "Ctrl+S"),
     ActionSpec("trusted", "&Trusted Files…", "&File", "show_trusted"),
     ActionSpec("quit", "&Quit", "&File", "close", "Ctrl+Q"),

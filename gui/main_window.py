@@ -34,6 +34,7 @@ from gui.session_model import SessionModel
 from gui.status import RunStatus
 from gui.views.cost_view import CostView
 from gui.views.fastest_view import FastestView
+from gui.views.generation_view import GenerationView
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
@@ -89,6 +90,12 @@ class MainWindow(QMainWindow):
     def choose_file(self) -> None:
         """Ask for a model or session."""
         path, _ = QFileDialog.getOpenFileName(self, "Open", self.settings.last_folder, FILTER)
+        if path:
+            self.open_path(Path(path))
+
+    def choose_folder(self) -> None:
+        """Ask for a transformers folder."""
+        path = QFileDialog.getExistingDirectory(self, "Open Folder", self.settings.last_folder)
         if path:
             self.open_path(Path(path))
 
@@ -197,6 +204,7 @@ class MainWindow(QMainWindow):
         self.live.restyle()
         self.graph.graph.set_dark(theme.is_dark())
         self.graph.recolour()
+        self.generation.restyle()
         self.model_panel.refresh()
         self.report.refresh()
         self.fastest_view.refresh()
@@ -229,6 +237,7 @@ class MainWindow(QMainWindow):
         self.card = RecommendationCard(self.session_model, self)
         self.model_panel = ModelPanel(self.draft, self)
         self.graph = GraphPanel(self.session_model, self)
+        self.generation = GenerationView(self.session_model, self)
         self.why = WhyView(self.session_model, self)
         self.operators = OperatorsView(self.session_model, self)
         self.timeline = TimelineView(self.session_model, self)
@@ -243,6 +252,7 @@ class MainWindow(QMainWindow):
         self.tabs.setDocumentMode(True)
         for widget, title in (
             (self.graph, "Graph"),
+            (self.generation, "Generation"),
             (self.why, "Why"),
             (self.operators, "Operators"),
             (self.timeline, "Timeline"),
@@ -369,6 +379,7 @@ class MainWindow(QMainWindow):
         session = self.session_model.session
         enabled = {
             "open": not running,
+            "open_folder": not running,
             "profile": ready and not running and not self.opener.is_busy,
             "fastest": ready and not running and not self.opener.is_busy,
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
@@ -376,6 +387,8 @@ class MainWindow(QMainWindow):
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
+        generating = self.generation.applies or self.draft.generates
+        self.tabs.setTabVisible(self.tabs.indexOf(self.generation), generating)
         something = session.plan is not None or session.search.plan is not None
         self.export_menu.setEnabled(something)
         self.export_button.setEnabled(something)
@@ -429,7 +442,7 @@ class MainWindow(QMainWindow):
         self.session_model.show(session, path)
         self.status.show_session(session)
         self.setWindowTitle(f"{path.name} – Dualscope")
-        if Path(plan.model.path).is_file():
+        if Path(plan.model.path).exists():
             assert self.draft.info is not None
             self._show_graph(self.draft.info)
         else:

@@ -218,6 +218,9 @@ def renewed(
     """
 
     def renew(source: ModelSource) -> ModelSource:
+        if source.kind is ModelKind.ENDPOINT:
+            # There is no file.
+            return source
         return asked_again(source, trust=trust, cancelled=cancelled)
 
     engines = tuple(

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from profiler.decision_text import recommendation_lines
 from profiler.divergence import sentence
+from profiler.generation.summary import generation_summary
 from profiler.insights import find_insights
 from profiler.method import noise_note
 from profiler.recommendation import recommend
@@ -78,6 +79,10 @@ def summary(session: Session) -> str:
     """Verdict and one line a lane."""
     found = recommend(session)
     lines = [session.verdict() or "Nothing was measured."]
+    if session.plan is not None and session.plan.generation is not None:
+        generated = generation_summary(session).split("\n")
+        lines += ["", *generated, "", *_startup_lines(session), noise_note(session)]
+        return "\n".join(printable(line) for line in lines)
     lines += [found.sentence, ""] if found else [""]
     lines += search_lines(session)
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
@@ -120,7 +125,10 @@ def _startup_lines(session: Session) -> list[str]:
             f"load {ready.load_time_ns / 1e6:.4g} ms",
             f"compile {ready.compile_time_ns / 1e6:.4g} ms" if ready.compile_time_ns else "",
             f"first iteration {ready.first_iteration_ns / 1e6:.4g} ms",
-            f"weights {ready.weights_bytes / MIB:.1f} MiB",
+            # A server's own are not known.
+            ""
+            if "url" in session.spec(label).options
+            else f"weights {ready.weights_bytes / MIB:.1f} MiB",
             "" if peak is None else f"peak {peak / MIB:.0f} MiB above the engine alone",
             "" if device is None else f"GPU {device / MIB:.0f} MiB",
             ready.graph_note,

@@ -118,6 +118,10 @@ def _convert(
             "Open the torch.export .pt2 that it was compiled from.",
         )
     progress("loading the PyTorch model")
+    if source.kind is ModelKind.TRANSFORMERS:
+        from profiler.generation.cache_export import export_with_cache
+
+        return export_with_cache(Path(source.path), path)
     module = positional(load_torch_model(source), [spec.name for spec in inputs])
     arrays = make_arrays(inputs)
     tensors = tuple(to_tensor(arrays[spec.name]) for spec in inputs)

@@ -17,6 +17,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    Generated,
     GraphDescribed,
     LaunchedAgain,
     Load,
@@ -81,6 +82,11 @@ class LaneGroup:
             yield _progress(Phase.LOADING, spec.label)
             try:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                # The operators of a generation's steps aren't told apart yet.
+                lane.can_trace = self.plan.generation is None
+                if self.plan.generation is not None:
+                    own = spec.options.get("requests", self.plan.generation.requests)
+                    lane.requests = int(own)
                 self.lanes[spec.label] = lane
                 started = self.clock()
                 reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
@@ -100,6 +106,9 @@ class LaneGroup:
             inputs=self.plan.inputs,
             work_dir=str(lane.work_dir),
             cpus=self.plan.lane_cpus,
+            generation=self.plan.generation,
+            seed=self.plan.seed,
+            launch=self.launch,
         )
 
     def _ready(self, lane: Lane, reply: object) -> EngineReady:
@@ -151,6 +160,9 @@ class LaneGroup:
         """Every lane's outputs of one call against the baseline's."""
         saved: dict[str, Path] = {}
         for lane in list(self.lanes.values()):
+            if lane.is_endpoint:
+                # It gives text, and no logits.
+                continue
             path = lane.work_dir / "outputs.npz"
             try:
                 reply = lane.request(SaveOutputs(path=str(path)), CALL_TIMEOUT_S)
@@ -272,6 +284,9 @@ class LaneGroup:
             yield from self.fail(lane.label, phase, error)
             return None
         foreign_share, steal_share = load.shares(reply.cpu_time_ns)
+        if lane.is_endpoint:
+            # A server on this machine is no other process: it is what is measured.
+            foreign_share = 0.0
         event = Round(
             time_ns=time.time_ns(),
             label=lane.label,
@@ -287,6 +302,15 @@ class LaneGroup:
             peak_rss_bytes=reply.peak_rss_bytes,
         )
         yield event
+        if reply.generations is not None:
+            yield Generated(
+                time_ns=time.time_ns(),
+                label=lane.label,
+                index=index,
+                kind=kind,
+                launch=self.launch,
+                generations=reply.generations,
+            )
         yield from lane.log_events()
         return event
 

@@ -22,6 +22,7 @@ from profiler.types import (
     EngineSpec,
     Event,
     ForeignProcesses,
+    Generated,
     GraphDescribed,
     LatencyStats,
     LaunchedAgain,
@@ -58,6 +59,7 @@ class Session:
     converted: list[ModelConverted] = field(default_factory=list)
     ready: dict[str, EngineReady] = field(default_factory=dict)
     rounds: dict[str, list[Round]] = field(default_factory=lambda: defaultdict(list))
+    generated: dict[str, list[Generated]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
     graphs: dict[str, GraphDescribed] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
@@ -114,6 +116,8 @@ class Session:
                     self.pids[label].add(pid)
             case Round():
                 self._take_round(event)
+            case Generated():
+                self.generated[event.label].append(event)
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
@@ -333,6 +337,12 @@ class Session:
             sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
         if not comparisons:
             sentences += self._measured_alone()
+        elif self.plan.generation is not None:
+            tokens = self.plan.generation
+            sentences.append(
+                f"This is of whole generations: {tokens.prompt_tokens} tokens of prompt, "
+                f"{tokens.new_tokens} new ones"
+            )
         if not sentences and self.finished:
             sentences.append("Nothing was measured")
         return ". ".join(sentences) + "." if sentences else ""

@@ -21,6 +21,7 @@ from profiler.session import Session
 from profiler.types import (
     AnyEvent,
     Event,
+    Generated,
     GpuSample,
     LogLine,
     OpTiming,
@@ -35,7 +36,7 @@ from profiler.types import (
 SUFFIX = ".dualscope"
 FLUSH_INTERVAL_S = 1.0
 # These wait for the next flush; all others, such as a lane that is ready, are written at once.
-FREQUENT = (Round, TelemetrySample, LogLine)
+FREQUENT = (Round, Generated, TelemetrySample, LogLine)
 # A view in a stranger's file is a program, which could read other files and fetch extensions.
 LOCKED_IN: dict[str, Any] = {"enable_external_access": False}
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}

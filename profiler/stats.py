@@ -20,6 +20,9 @@ LEAST_ROUNDS = 7
 # launches of its own that counts.
 LAUNCH_SPREAD = 0.01
 LAUNCH_DF = 3
+# The same while there is one launch: now and then a process is slower as a whole, here by up to 28 %,
+# which one launch alone can't show.
+LONE_LAUNCH_SPREAD = 0.05
 
 
 def latency_stats(
@@ -140,7 +143,10 @@ def median_error(values: NDArray[np.float64]) -> float:
 
 
 def launches_estimate(
-    ratios: Sequence[NDArray[np.float64]], *, comparisons: int = 1
+    ratios: Sequence[NDArray[np.float64]],
+    *,
+    comparisons: int = 1,
+    lone_spread: float = LONE_LAUNCH_SPREAD,
 ) -> tuple[float, float, float]:
     """(ratio, low, high) over several launches of the lanes; `ratios` has an array a launch.
 
@@ -152,8 +158,8 @@ def launches_estimate(
     The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
     (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
-    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` and d0 `LAUNCH_DF`. So one launch has
-    an interval too, an honestly wide one, and two launches that agree by chance don't make a narrow
+    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` (`lone_spread` while there is one
+    launch) and d0 `LAUNCH_DF`. So one launch has an interval too, an honestly wide one, and two launches that agree by chance don't make a narrow
     one.
 
     Two parts add up (as variances): what the launches' medians have from their rounds, with the
@@ -179,7 +185,8 @@ def _half_width(logs: NDArray[np.float64], errors: Sequence[float], comparisons:
     within = float(np.mean(np.square(errors)))
     squares = max(0.0, float(np.sum((logs - centre) ** 2)) - (count - 1) * within)
     freedom = LAUNCH_DF + count - 1
-    between = (LAUNCH_DF * LAUNCH_SPREAD**2 + squares) / freedom
+    known_spread = LAUNCH_SPREAD if count > 1 else lone_spread
+    between = (LAUNCH_DF * known_spread**2 + squares) / freedom
     probability = 1 - (1 - LEVEL) / (2 * comparisons)
     normal = NormalDist().inv_cdf(probability)
     student = student_quantile(probability, freedom)

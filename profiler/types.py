@@ -19,6 +19,8 @@ class ModelKind(enum.StrEnum):
     STATE_DICT = "state-dict"
     CHECKPOINT = "checkpoint"
     SAFETENSORS = "safetensors"
+    TRANSFORMERS = "transformers"
+    ENDPOINT = "endpoint"
 
 
 class EngineKind(enum.StrEnum):
@@ -29,6 +31,7 @@ class EngineKind(enum.StrEnum):
     TORCH_SCRIPT = "torch-script"
     TORCH_COMPILE = "torch-compile"
     TORCH_EXPORT = "torch-export"
+    ENDPOINT = "endpoint"
 
 
 class RoundKind(enum.StrEnum):
@@ -159,8 +162,49 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     shape: tuple[int | str, ...]
 
 
+class CacheTensor(Struct, frozen=True, kw_only=True):
+    """One tensor of a KV cache: the input that takes it, and the output that gives it, longer.
+
+    `shape` as the file has it; `axis` is the one that counts tokens.
+    """
+
+    past: str
+    present: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    axis: int
+
+
+class CacheLayout(Struct, frozen=True, kw_only=True):
+    """How a model that generates text is called: its tokens, its logits, its KV cache.
+
+    `convention` says whose names they are. `roles` has the other inputs, by name: "attention_mask",
+    "position_ids", "cache_position", "use_cache_branch", "total_length" or "past_length". `dtypes`
+    are theirs and the tokens'. `shared_buffer`: past and present may be one buffer of the full
+    length, which the model writes in place. `vocabulary` and `most_tokens` are 0 where the file
+    doesn't tell.
+    """
+
+    convention: str
+    tokens: str = "input_ids"
+    logits: str = "logits"
+    cache: tuple[CacheTensor, ...] = ()
+    roles: dict[str, str] = {}
+    dtypes: dict[str, str] = {}
+    layers: int = 0
+    heads: int = 0
+    head_size: int = 0
+    vocabulary: int = 0
+    most_tokens: int = 0
+    batch: int = 1
+    shared_buffer: bool = False
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
-    """What an inspection process found out about a model file."""
+    """What an inspection process found out about a model file.
+
+    `generation` tells how it generates text; None for a model without a KV cache.
+    """
 
     source: ModelSource
     inputs: tuple[InputSpec, ...]
@@ -171,6 +215,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     op_counts: dict[str, int] = {}
     missing_torch_ops: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    generation: CacheLayout | None = None
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -271,8 +316,22 @@ class Question(Struct, frozen=True, kw_only=True):
     cost: CostSettings = CostSettings()
 
 
+class GenerationPlan(Struct, frozen=True, kw_only=True):
+    """An iteration of the run is one generation of text: a prefill, then a step for each token.
+
+    `prompt_tokens` are drawn from the run's seed within `vocabulary`, and so are the tokens that
+    every lane is fed in place of its own choice, so that all do equal work. The first of
+    `new_tokens` comes from the prefill. `requests` is an endpoint's turn.
+    """
+
+    prompt_tokens: int = 128
+    new_tokens: int = 32
+    vocabulary: int = 256
+    requests: int = 16
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """Everything that a run needs, enough to repeat it.
+    """Everything that a run needs, enough to repeat it. `generation`: of text, token by token.
 
     `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
     calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
@@ -297,6 +356,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     tolerance: Tolerance | None = None
     locate: Locate = Locate.DIFFER
     question: Question = Question()
+    generation: GenerationPlan | None = None
 
 
 class SearchPlan(Struct, frozen=True, kw_only=True):
@@ -413,6 +473,36 @@ class Round(Event, frozen=True, kw_only=True):
     minor_page_faults: int = 0
     major_page_faults: int = 0
     peak_rss_bytes: int = 0
+
+
+class Generations(Struct, frozen=True, kw_only=True):
+    """The generations of one turn, token by token.
+
+    `steps_ns` has an entry a generation: the time to its first token, then the time between one
+    token and the next. `starts_ns` counts from the turn's start, `span_ns` to its last token.
+    `tokens` and `prompt_tokens` are a server's own counts, where a piece of its stream may hold
+    several tokens; empty where every step is one. `errors`: what became of requests that failed.
+    `cache_bytes` is what the KV cache takes at the end, `cache_used_bytes` what of it is in use.
+    """
+
+    steps_ns: tuple[tuple[int, ...], ...]
+    starts_ns: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+    prompt_tokens: tuple[int, ...] = ()
+    span_ns: int = 0
+    errors: tuple[str, ...] = ()
+    cache_bytes: int = 0
+    cache_used_bytes: int = 0
+
+
+class Generated(Event, frozen=True, kw_only=True):
+    """What a lane generated in one turn; follows the turn's `Round`."""
+
+    label: str
+    index: int
+    kind: RoundKind
+    launch: int
+    generations: Generations
 
 
 class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
@@ -699,6 +789,7 @@ AnyEvent = (
     | EngineReady
     | LaunchedAgain
     | Round
+    | Generated
     | OpTimings
     | GraphDescribed
     | OutputsCompared
@@ -729,6 +820,9 @@ class Load(Command, frozen=True, kw_only=True):
     inputs: tuple[InputSpec, ...]
     work_dir: str
     cpus: tuple[int, ...] = ()
+    generation: GenerationPlan | None = None
+    seed: int = 0
+    launch: int = 0
 
 
 class Infer(Command, frozen=True, kw_only=True):
@@ -796,6 +890,7 @@ class Latencies(Reply, frozen=True, kw_only=True):
     peak_rss_bytes: int
     minor_page_faults: int = 0
     major_page_faults: int = 0
+    generations: Generations | None = None
 
 
 class Traced(Reply, frozen=True, kw_only=True):

@@ -17,12 +17,14 @@ import psutil
 
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.generation.base import Generator
 from profiler.placement import keep_on
 from profiler.rest import wait_for_rest
 from profiler.types import (
     AnyCommand,
     AnyReply,
     Close,
+    EngineKind,
     Failed,
     Infer,
     Latencies,
@@ -47,12 +49,15 @@ SHORT_SPINNING = {"KMP_BLOCKTIME": "10"}
 QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
-def main(connection: Connection, log_path: str) -> None:
-    """Serve commands until `Close`, or until the parent is gone."""
+def main(connection: Connection, log_path: str, network: bool = False) -> None:
+    """Serve commands until `Close`, or until the parent is gone.
+
+    `network`: this process asks a server, and loads no model.
+    """
     for name, value in (SHORT_SPINNING | QUIET).items():
         os.environ.setdefault(name, value)
-    settle_in(Path(log_path))
-    worker = _Worker()
+    settle_in(Path(log_path), network=network)
+    worker = _Worker(network)
     decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
     encoder = msgspec.msgpack.Encoder()
     while True:
@@ -69,7 +74,8 @@ def main(connection: Connection, log_path: str) -> None:
 class _Worker:
     """Holds the loaded engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
+        self._network = network
         self._engine: Engine | None = None
         self._model: ModelSource | None = None
         self._process = psutil.Process()
@@ -128,6 +134,8 @@ class _Worker:
     def _load(self, command: Load) -> Loaded:
         from profiler.engines import create_engine
 
+        if self._network and command.spec.engine is not EngineKind.ENDPOINT:
+            raise EngineError("A process that has the network loads no model.")
         keep_on(command.cpus)
         engine = create_engine(command)
         baseline = self._process.memory_info().rss
@@ -177,12 +185,20 @@ class _Worker:
         gc.collect()
         gc.disable()
         block_started, faults = clock(), _page_faults()
+        generations = None
         try:
-            for _ in range(command.lead_in):
+            if isinstance(engine, Generator):
+                if command.lead_in:
+                    engine.generate(command.lead_in)
+                block_started, faults = clock(), _page_faults()
+                generations = engine.generate(command.iterations)
+                latencies = [sum(steps) for steps in generations.steps_ns]
+            for _ in range(0 if generations else command.lead_in):
                 infer()
                 synchronize()
-            block_started, faults = clock(), _page_faults()
-            for index in range(command.iterations):
+            if not generations:
+                block_started, faults = clock(), _page_faults()
+            for index in range(0 if generations else command.iterations):
                 started = clock()
                 infer()
                 synchronize()
@@ -195,6 +211,7 @@ class _Worker:
         return Latencies(
             started_ns=block_started,
             latencies_ns=tuple(latencies),
+            generations=generations,
             cpu_time_ns=cpu_ns,
             peak_rss_bytes=self._peak_rss_bytes or _peak_rss_bytes(self._process),
             minor_page_faults=minor,

@@ -14,6 +14,8 @@ from profiler.types import (
     Event,
     ForeignProcess,
     ForeignProcesses,
+    Generated,
+    Generations,
     GpuSample,
     GraphDescribed,
     GraphNode,
@@ -190,6 +192,14 @@ def sample_events(
             memory_used_bytes=1 << 34,
             memory_total_bytes=1 << 35,
             gpus=(gpu, GpuSample(index=1, name="Gone", lost=True)),
+        ),
+        Generated(
+            time_ns=8,
+            label=base,
+            index=0,
+            kind=RoundKind.TIMED,
+            launch=0,
+            generations=Generations(steps_ns=((3, 2), (3, 1)), starts_ns=(0, 5), span_ns=9),
         ),
         ForeignProcesses(
             time_ns=9,

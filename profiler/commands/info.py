@@ -55,5 +55,11 @@ def describe(info: ModelInfo) -> str:
     lines.append(f"operators: {operators}")
     if info.missing_torch_ops:
         lines.append(f"no PyTorch form of: {', '.join(info.missing_torch_ops)}")
+    if info.generation is not None:
+        cache = info.generation
+        lines.append(
+            f"generates text (dualscope generate): {cache.convention} cache of {cache.layers} "
+            f"layers, {cache.heads} heads of {cache.head_size}; vocabulary {cache.vocabulary}"
+        )
     lines += [f"note: {note}" for note in info.notes]
     return "\n".join(printable(line) for line in lines)

@@ -136,13 +136,22 @@ def bound(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    def plan(cancelled: Callable[[], bool]) -> RunPlan:
+        return repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+
+    return run_plan(arguments, plan)
+
+
+def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
+    """Measure the plan that `make` gives, write what is asked for; returns the exit code."""
     with stop_on_interrupt() as stopped:
 
         def cancelled() -> bool:
             return bool(stopped)
 
-        plan = repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
-        plan = msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
+        plan = make(cancelled)
+        if hasattr(arguments, "goal"):
+            plan = msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
         if needs_capabilities(plan):
             check_capabilities(plan, capabilities(cancelled=cancelled))
         path = arguments.output or default_path(Path(plan.model.path))

@@ -60,8 +60,13 @@ class OrtEngine:
         self._weights: dict[str, int] = {}
         self._feeds = make_arrays(command.inputs)
 
-    def load(self) -> None:
+    def open_session(self) -> Any:
+        """The model in a session with the lane's options. Raises EngineError."""
         self._session = self._make_session(self._model_path, self._session_options())
+        return self._session
+
+    def load(self) -> None:
+        self.open_session()
         self._feeds = {
             item.name: self._feeds[item.name]
             for item in self._session.get_inputs()

@@ -27,13 +27,7 @@ class TorchCompileEngine(TorchEngine):
 
     def __init__(self, command: Load) -> None:
         super().__init__(command)
-        cache = str(Path(command.work_dir) / "inductor")
-        if any(character.isspace() for character in cache):
-            # The compiler's command line would break; its usual folder is written then, not read.
-            inductor.force_disable_caches = True
-        else:
-            # A later launch of the lane in this run finds what the first one compiled.
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        keep_compiled_in(Path(command.work_dir))
         # Else generated kernels don't show in a trace; without a profiler it costs nothing.
         inductor.cpp.enable_kernel_profile = True
         self._kernels = KernelSources()
@@ -60,28 +54,15 @@ class TorchCompileEngine(TorchEngine):
         return compiled  # type: ignore[no-any-return]
 
     def after_first_call(self) -> int:
-        """What Dynamo itself has counted, back ends included. Raises EngineError if nothing was."""
-        from torch._dynamo.utils import compilation_time_metrics, counters
-
         self._end_recording()
-        graphs = int(counters["stats"]["unique_graphs"])
-        if graphs == 0:
-            raise EngineError(
-                "torch.compile found nothing in this model that it could compile.",
-                "Use torch-eager or torch-script for it.",
-            )
-        breaks = sum(counters["graph_break"].values())
-        graphs_text = "one graph" if graphs == 1 else f"{graphs} graphs"
-        self.graph_note += f", compiled into {graphs_text}"
-        if breaks:
-            self.graph_note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
-        if self._data_dependent and graphs + breaks > 1:
+        note, compile_time_ns, pieces = compilation()
+        self.graph_note += f", {note}"
+        if self._data_dependent and pieces > 1:
             listed = ", ".join(self._data_dependent[:MOST_NAMES])
             more = len(self._data_dependent) - MOST_NAMES
             self.graph_note += f"; data decides the work of {listed}"
             self.graph_note += f" and {more} more nodes" if more > 0 else ""
-        seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
-        return int(seconds * 1e9)
+        return compile_time_ns
 
     def trace(self, iterations: int, warmup: int) -> Traced:
         """With the graph nodes of each kernel."""
@@ -118,6 +99,37 @@ class TorchCompileEngine(TorchEngine):
         graph = describe(self._command.model)
         assert graph is not None
         return msgspec.structs.replace(graph, parts=parts)
+
+
+def keep_compiled_in(work_dir: Path) -> None:
+    """Compile anew in each run, and let a later launch of the lane find what the first compiled."""
+    cache = str(work_dir / "inductor")
+    if any(character.isspace() for character in cache):
+        # The compiler's command line would break; its usual folder is written then, not read.
+        inductor.force_disable_caches = True
+    else:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+
+
+def compilation() -> tuple[str, int, int]:
+    """A note on what Dynamo has counted so far, its ns, back ends included, and graphs and breaks.
+
+    Raises EngineError if nothing was compiled.
+    """
+    from torch._dynamo.utils import compilation_time_metrics, counters
+
+    graphs = int(counters["stats"]["unique_graphs"])
+    if graphs == 0:
+        raise EngineError(
+            "torch.compile found nothing in this model that it could compile.",
+            "Use torch-eager or torch-script for it.",
+        )
+    breaks = sum(counters["graph_break"].values())
+    note = f"compiled into {'one graph' if graphs == 1 else f'{graphs} graphs'}"
+    if breaks:
+        note += f" ({breaks} graph break{'s' if breaks > 1 else ''})"
+    seconds = sum(compilation_time_metrics.get("_compile.compile_inner", ()))
+    return note, int(seconds * 1e9), graphs + breaks
 
 
 def create(command: Load) -> TorchCompileEngine:

@@ -13,6 +13,7 @@ from profiler.exporters.base import Exporter
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.depth import render_depth
+from profiler.report.generation import render_generation
 from profiler.report.search import render_search
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
@@ -40,6 +41,9 @@ def render(session: Session) -> str:
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),
         "ROUNDS": _rounds_plot(session),
+        "GENERATION": render_generation(
+            session, {label: _colour(session, label) for label in session.labels()}
+        ),
         "WHY": render_why(session),
         "OPERATORS": _operators(session),
         "OUTPUTS": _outputs(session) + render_depth(session),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -12,6 +13,7 @@ from profiler.cost_report import cost_report
 from profiler.divergence import locate, sentence
 from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
+from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
@@ -42,6 +44,7 @@ def report(session: Session) -> dict[str, Any]:
         "lanes": [_lane(session, label) for label in session.labels()],
         **render_decision(session),
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
+        "generation": _generation(session),
         "noise": _noise(session),
         "method": method_note(session),
         "search": search_report(session),
@@ -159,6 +162,30 @@ def _first_difference(session: Session, baseline: str, candidate: str) -> dict[s
         "compared": result.compared,
         "differing": result.differing,
         "points": msgspec.to_builtins(found.points),
+    }
+
+
+def _generation(session: Session) -> dict[str, Any] | None:
+    """Of text, token by token: each lane's figures, and its comparison by each metric."""
+    if session.plan is None or session.plan.generation is None:
+        return None
+    lanes = {}
+    for label in session.labels():
+        found = generation_stats(session, label)
+        if found is not None:
+            by_token = by_position(session, label)
+            lanes[label] = dataclasses.asdict(found) | {
+                "itl_by_position": [
+                    dict(zip(("token", "p50", "p10", "p90"), row, strict=True)) for row in by_token
+                ]
+            }
+    return {
+        "plan": msgspec.to_builtins(session.plan.generation),
+        "lanes": lanes,
+        "comparisons": {
+            metric: [msgspec.to_builtins(c) for c in comparisons(session, metric)]
+            for metric in METRICS
+        },
     }
 
 

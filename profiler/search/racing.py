@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from profiler.compare import SAME_WITHIN
-from profiler.stats import launches_estimate, paired_ratios, usable_launches
+from profiler.stats import LAUNCH_SPREAD, launches_estimate, paired_ratios, usable_launches
 from profiler.types import RaceRound
 
 # An arm is over the p99 limit when so many calls above it came with less than this chance.
@@ -101,7 +101,12 @@ def _standing(
     comparisons: int,
 ) -> Standing:
     ratios = paired_ratios(arm, leader, launches=launches)
-    ratio, low, high = launches_estimate(ratios, comparisons=max(1, comparisons))
+    ratio, low, high = launches_estimate(
+        # An arm that is dropped wrongly costs a chance; the confirmation launches anew.
+        ratios,
+        comparisons=max(1, comparisons),
+        lone_spread=LAUNCH_SPREAD,
+    )
     counted = usable_launches(ratios) or ratios
     return Standing(
         label=label,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from profiler.stats import (
     LAUNCH_DF,
     LAUNCH_SPREAD,
+    LONE_LAUNCH_SPREAD,
     latency_stats,
     launches_estimate,
     mean_ratio_interval,
@@ -156,7 +157,7 @@ def test_the_medians_error_is_that_of_many_draws() -> None:
 
 def test_one_launch_has_an_interval_as_wide_as_launches_are_known_to_differ() -> None:
     ratio, low, high = launches_estimate([launch(1.5)])
-    half = student_quantile(0.99, LAUNCH_DF) * LAUNCH_SPREAD
+    half = student_quantile(0.99, LAUNCH_DF) * LONE_LAUNCH_SPREAD
     assert ratio == pytest.approx(1.5)
     assert (math.log(high / ratio), math.log(ratio / low)) == pytest.approx((half, half))
 

@@ -17,6 +17,7 @@ def test_all_formats_are_found() -> None:
         "csv-operators",
         "csv-rounds",
         "csv-search",
+        "csv-tokens",
         "html",
         "json",
     ]
