@@ -20,8 +20,8 @@ LEAST_ROUNDS = 7
 # launches of its own that counts.
 LAUNCH_SPREAD = 0.01
 LAUNCH_DF = 3
-# The same while there is one launch: now and then a process is slower as a whole, here by up to 28 %,
-# which one launch alone can't show.
+# The same while there is one launch: now and then a process is slower as a whole, here by up to
+# 28 %, which one launch alone can't show.
 LONE_LAUNCH_SPREAD = 0.05
 
 
@@ -159,8 +159,8 @@ def launches_estimate(
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
     (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
     medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` (`lone_spread` while there is one
-    launch) and d0 `LAUNCH_DF`. So one launch has an interval too, an honestly wide one, and two launches that agree by chance don't make a narrow
-    one.
+    launch) and d0 `LAUNCH_DF`. So one launch has an interval too, an honestly wide one, and two
+    launches that agree by chance don't make a narrow one.
 
     Two parts add up (as variances): what the launches' medians have from their rounds, with the
     normal quantile, since each has many rounds; and what launches differ by beyond that, with
@@ -174,12 +174,15 @@ def launches_estimate(
     if not known:
         return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
     logs = np.array([math.log(float(np.median(values))) for values in known])
-    half = _half_width(logs, [median_error(values) for values in known], comparisons)
+    errors = [median_error(values) for values in known]
+    half = _half_width(logs, errors, comparisons, lone_spread)
     centre = float(logs.mean())
     return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
-def _half_width(logs: NDArray[np.float64], errors: Sequence[float], comparisons: int) -> float:
+def _half_width(
+    logs: NDArray[np.float64], errors: Sequence[float], comparisons: int, lone_spread: float
+) -> float:
     """Of the interval around the mean of the launches' log ratios; see `launches_estimate`."""
     count, centre = logs.size, float(logs.mean())
     within = float(np.mean(np.square(errors)))
@@ -212,7 +215,8 @@ def mean_ratio_interval(
     if not known:
         return (0.0, float("inf"))
     logs = np.array([math.log(float(b.mean() / c.mean())) for b, c in known])
-    half = _half_width(logs, [_mean_error(b, c) for b, c in known], comparisons)
+    errors = [_mean_error(b, c) for b, c in known]
+    half = _half_width(logs, errors, comparisons, LONE_LAUNCH_SPREAD)
     return (ratio * math.exp(-half), ratio * math.exp(half))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from profiler.compare import compare_rounds
 from profiler.search import racing
+from profiler.stats import LAUNCH_SPREAD, launches_estimate
 from profiler.types import RaceRound, Verdict
 
 
@@ -64,7 +65,7 @@ def test_more_arms_make_every_interval_wider() -> None:
     assert not many.slower
 
 
-def test_the_interval_is_that_of_every_comparison() -> None:
+def test_the_interval_is_that_of_every_comparison_with_less_doubt_in_one_launch() -> None:
     random = np.random.default_rng(3)
     arms = {
         "a": list(1e6 * np.exp(random.normal(0, 0.02, 12))),
@@ -73,14 +74,15 @@ def test_the_interval_is_that_of_every_comparison() -> None:
     found = rounds_of(arms)
     standing = racing.standings(found, ["a", "b"], comparisons=3)[1]
     medians = {label: dict(enumerate(values)) for label, values in arms.items()}
-    expected = compare_rounds(("b", medians["b"]), ("a", medians["a"]), comparisons=3)
-    assert expected is not None
-    assert (standing.ratio, standing.low, standing.high) == (
-        expected.speedup,
-        expected.low,
-        expected.high,
-    )
-    assert standing.slower == (expected.verdict is Verdict.FASTER)
+    compared = compare_rounds(("b", medians["b"]), ("a", medians["a"]), comparisons=3)
+    assert compared is not None
+    ratios = np.array(arms["b"]) / np.array(arms["a"])
+    expected = launches_estimate([ratios], comparisons=3, lone_spread=LAUNCH_SPREAD)
+    assert (standing.ratio, standing.low, standing.high) == expected
+    assert compared.speedup == standing.ratio
+    assert compared.low < standing.low < standing.high < compared.high
+    assert standing.slower
+    assert compared.verdict is Verdict.UNRESOLVED
 
 
 def test_drift_of_the_machine_takes_nobody_out() -> None:
