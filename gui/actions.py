@@ -24,11 +24,27 @@ class ActionSpec:
 
 ACTIONS = (
     ActionSpec("open", "&Open…", "&File", "choose_file", "Ctrl+O", "Open a model or session", True),
+    ActionSpec(
+        "open_folder",
+        "Open &Folder…",
+        "&File",
+        "choose_folder",
+        "Ctrl+Shift+O",
+        "Open a folder that transformers saved a language model in",
+    ),
     ActionSpec("save_session", "&Save Session As…", "&File", "save_session", "Ctrl+S"),
     ActionSpec("trusted", "&Trusted Files…", "&File", "show_trusted"),
     ActionSpec("quit", "&Quit", "&File", "close", "Ctrl+Q"),
     ActionSpec(
         "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True
+    ),
+    ActionSpec(
+        "fastest",
+        "Find the &Fastest…",
+        "&Run",
+        "find_fastest",
+        "F6",
+        "Search each engine's options for the fastest configuration (F6)",
     ),
     ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True

@@ -19,9 +19,10 @@ from gui.settings import sessions_folder
 from profiler.locate import record_first_difference
 from profiler.placement import kept_off
 from profiler.recorder import record
+from profiler.search import runner
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import Event, RunPlan
+from profiler.types import Event, RunPlan, SearchPlan
 
 PULL_INTERVAL_MS = 50
 # While a turn is so long that none ends.
@@ -59,11 +60,11 @@ class RunController(QObject):
 
     def start(self, plan: RunPlan) -> None:
         """Begin a run; its session file lies in the sessions' folder."""
-        if self._thread is not None:
-            return
-        path = _free_path(sessions_folder(), Path(plan.model.path).stem)
-        self._model.show(Session(), path)
-        self._go(partial(record, plan, path), plan)
+        self._start(plan, record)
+
+    def start_search(self, plan: SearchPlan) -> None:
+        """Begin a search for the fastest configuration, kept in the same way."""
+        self._start(plan, runner.record)
 
     def locate(self, candidate: str) -> None:
         """Look for the first layer that differs from the baseline's, in the session shown."""
@@ -72,7 +73,14 @@ class RunController(QObject):
             path = self._model.path
             self._go(partial(record_first_difference, session, path, [candidate]), session.plan)
 
-    def _go(self, source: Callable[..., Iterator[Event]], plan: RunPlan) -> None:
+    def _start(self, plan: RunPlan | SearchPlan, recording: Callable[..., Iterator[Event]]) -> None:
+        if self._thread is not None:
+            return
+        path = _free_path(sessions_folder(), Path(plan.model.path).stem)
+        self._model.show(Session(), path)
+        self._go(partial(recording, plan, path), plan)
+
+    def _go(self, source: Callable[..., Iterator[Event]], plan: RunPlan | SearchPlan) -> None:
         self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
         self._thread.finished.connect(self._on_finished)
         self._thread.turn_over.connect(self._on_turn_over)
@@ -114,6 +122,7 @@ class RunController(QObject):
         self._placed.close()
         self._pull()
         self._model.refresh_verdict(now=True)
+        self._model.close()
         self._thread = None
         thread.deleteLater()
         self.ended.emit(thread.error)

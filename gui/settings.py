@@ -11,6 +11,7 @@ import msgspec
 import platformdirs
 
 from profiler.settings_folder import config_folder
+from profiler.types import CostSettings, Goal
 
 VERSION = 1
 RECENT_FILES = 12
@@ -34,6 +35,8 @@ class Settings(msgspec.Struct, kw_only=True):
     time_limit_s: float = 60.0
     target_width: float = 0.02
     operator_columns: dict[str, bool] = {}
+    goal: Goal = Goal.LATENCY
+    cost: CostSettings = CostSettings()
 
 
 def path() -> Path:

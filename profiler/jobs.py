@@ -41,9 +41,10 @@ from profiler.types import (
     LookedAround,
     ModelInfo,
     ModelSource,
+    ProgramJob,
 )
 
-AnyJob = InspectJob | GuessJob | ConvertJob | LookAround
+AnyJob = InspectJob | GuessJob | ConvertJob | ProgramJob | LookAround
 AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
@@ -88,7 +89,19 @@ def onnx_form(
     on_progress: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[ModelSource, tuple[str, ...]]:
-    """The model as an ONNX file in the cache, and notes on the conversion. Blocks.
+    """The model as an ONNX file in the cache, and notes on the conversion; see `conversion`."""
+    found = conversion(source, inputs, on_progress=on_progress, cancelled=cancelled)
+    return found.model, found.notes
+
+
+def conversion(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Converted:
+    """The model as an ONNX file in the cache, with notes and how long that took once. Blocks.
 
     Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
     """
@@ -96,7 +109,25 @@ def onnx_form(
     answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
-    return answer.model, answer.notes
+    return answer
+
+
+def program_form(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    path: Path,
+    *,
+    cancelled: Callable[[], bool] | None = None,
+) -> ModelSource:
+    """What PyTorch lanes run, exported to a .pt2 file at `path`. Blocks.
+
+    Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
+    """
+    job = ProgramJob(source=source, inputs=tuple(inputs), path=str(path))
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, None, cancelled)
+    if not isinstance(answer, Converted):
+        raise ConversionError("The export ended without a result.")
+    return answer.model
 
 
 def capabilities(*, cancelled: Callable[[], bool] | None = None) -> Capabilities:
@@ -192,7 +223,7 @@ def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
     except ProfilerError as error:
         send(Failed(error=type(error).__name__, message=error.message, hint=error.hint))
     except Exception as error:
-        kind = ConversionError if isinstance(job, ConvertJob) else ModelFileError
+        kind = ConversionError if isinstance(job, ConvertJob | ProgramJob) else ModelFileError
         send(
             Failed(
                 error=kind.__name__,
@@ -215,7 +246,12 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.factory_guesses import guess
 
         return guess(job.source)
-    from profiler.convert import convert_to_onnx
+    if isinstance(job, ProgramJob):
+        from profiler.torch_program import save_program
+
+        save_program(job.source, job.inputs, Path(job.path))
+        return Converted(model=model_file.identify(Path(job.path)))
+    from profiler.convert import conversion_ns, convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)
-    return Converted(model=model, notes=notes)
+    return Converted(model=model, notes=notes, duration_ns=conversion_ns(model))

@@ -19,6 +19,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    Generated,
     GraphDescribed,
     LaneExamined,
     Latencies,
@@ -90,6 +91,11 @@ class LaneGroup:
             yield _progress(Phase.LOADING, spec.label)
             try:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                # The operators of a generation's steps aren't told apart yet.
+                lane.can_trace = self.plan.generation is None
+                if self.plan.generation is not None:
+                    own = spec.options.get("requests", self.plan.generation.requests)
+                    lane.requests = int(own)
                 self.lanes[spec.label] = lane
                 started = self.clock()
                 reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
@@ -109,6 +115,9 @@ class LaneGroup:
             inputs=self.plan.inputs,
             work_dir=str(lane.work_dir),
             cpus=self.plan.lane_cpus,
+            generation=self.plan.generation,
+            seed=self.plan.seed,
+            launch=self.launch,
         )
 
     def _ready(self, lane: Lane, reply: object) -> EngineReady:
@@ -160,6 +169,9 @@ class LaneGroup:
         """Every lane's outputs of one call against the baseline's."""
         saved: dict[str, Path] = {}
         for lane in list(self.lanes.values()):
+            if lane.is_endpoint:
+                # It gives text, and no logits.
+                continue
             path = lane.work_dir / "outputs.npz"
             try:
                 reply = lane.request(SaveOutputs(path=str(path)), CALL_TIMEOUT_S)
@@ -276,7 +288,7 @@ class LaneGroup:
         A lane that can't take that size, or takes too long, has no event, and says why in the log;
         it can't be used any more. Ends early when the person stops the run.
         """
-        change = resized(self.plan.inputs)
+        change = None if self.plan.generation else resized(self.plan.inputs)
         lanes = [lane for lane in self.lanes.values() if takes_any_size(lane.spec)]
         if change is None or not lanes:
             return
@@ -325,6 +337,9 @@ class LaneGroup:
             yield from self.fail(lane.label, phase, error)
             return None
         foreign_share, steal_share = load.shares(reply.cpu_time_ns)
+        if lane.is_endpoint:
+            # A server on this machine is no other process: it is what is measured.
+            foreign_share = 0.0
         event = Round(
             time_ns=time.time_ns(),
             label=lane.label,
@@ -340,6 +355,15 @@ class LaneGroup:
             peak_rss_bytes=reply.peak_rss_bytes,
         )
         yield event
+        if reply.generations is not None:
+            yield Generated(
+                time_ns=time.time_ns(),
+                label=lane.label,
+                index=index,
+                kind=kind,
+                launch=self.launch,
+                generations=reply.generations,
+            )
         yield from lane.log_events()
         return event
 

@@ -8,24 +8,19 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.jobs import onnx_form
+from profiler.jobs import conversion
+from profiler.lanes import needs_onnx_form
 from profiler.types import (
+    Converted,
     EngineFailed,
-    EngineKind,
     EngineSpec,
     Event,
     ModelConverted,
-    ModelKind,
     ModelSource,
     Phase,
     Progress,
     RunPlan,
 )
-
-
-def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
-    """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
-    return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
 
 
 def lane_models(
@@ -61,12 +56,12 @@ def _convert(
 ) -> Generator[Event, None, ModelSource | ProfilerError]:
     """Convert in a job process. Returns the ONNX form, or the error that prevented it."""
     details: queue.Queue[str | None] = queue.Queue()
-    outcome: list[tuple[ModelSource, tuple[str, ...]] | ProfilerError] = []
+    outcome: list[Converted | ProfilerError] = []
 
     def work() -> None:
         try:
             outcome.append(
-                onnx_form(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
+                conversion(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
             )
         except ProfilerError as error:
             outcome.append(error)
@@ -86,7 +81,12 @@ def _convert(
         raise result
     if isinstance(result, ProfilerError):
         return result
-    form, notes = result
     labels = tuple(s.label for s in plan.engines if needs_onnx_form(s, s.model or plan.model))
-    yield ModelConverted(time_ns=time.time_ns(), model=form, labels=labels, notes=notes)
-    return form
+    yield ModelConverted(
+        time_ns=time.time_ns(),
+        model=result.model,
+        labels=labels,
+        notes=result.notes,
+        duration_ns=result.duration_ns,
+    )
+    return result.model

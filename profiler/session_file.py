@@ -15,12 +15,13 @@ import msgspec
 import numpy as np
 
 from profiler import session_schema
-from profiler.consent import without_consent
+from profiler.consent import untrusted, without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
     AnyEvent,
     Event,
+    Generated,
     GpuSample,
     LogLine,
     OpTiming,
@@ -28,13 +29,14 @@ from profiler.types import (
     Progress,
     Round,
     RunStarted,
+    SearchStarted,
     TelemetrySample,
 )
 
 SUFFIX = ".dualscope"
 FLUSH_INTERVAL_S = 1.0
 # These wait for the next flush; all others, such as a lane that is ready, are written at once.
-FREQUENT = (Round, TelemetrySample, LogLine)
+FREQUENT = (Round, Generated, TelemetrySample, LogLine)
 # A view in a stranger's file is a program, which could read other files and fetch extensions.
 LOCKED_IN: dict[str, Any] = {"enable_external_access": False}
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
@@ -201,7 +203,11 @@ COLUMNS = (
     "thread",
     "shapes",
     "provider",
+    "input_bytes",
+    "weights_bytes",
     "output_bytes",
+    "threads",
+    "wait_ns",
 )
 
 
@@ -292,6 +298,9 @@ def _quoted(path: Path) -> str:
 def _without_consent(event: Event) -> Event:
     if isinstance(event, RunStarted):
         return msgspec.structs.replace(event, plan=without_consent(event.plan))
+    if isinstance(event, SearchStarted):
+        model = untrusted(event.plan.model)
+        return msgspec.structs.replace(event, plan=msgspec.structs.replace(event.plan, model=model))
     return event
 
 

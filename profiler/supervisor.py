@@ -220,11 +220,7 @@ class _Runner:
     def _round_s(self) -> float:
         """How long the next round will take."""
         plan = self.plan
-        turns = (
-            (lane.lead_in(plan.lead_in_ns) + lane.calls_in(plan.turn_ns)) * lane.expected_ns()
-            for lane in self.group.lanes.values()
-        )
-        return sum(turns) / 1e9
+        return sum(lane.turn_s(plan.turn_ns, plan.lead_in_ns) for lane in self.group.lanes.values())
 
     def _trace_is_due(self) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share."""

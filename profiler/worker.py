@@ -18,13 +18,16 @@ import psutil
 
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.generation.base import Generator
 from profiler.placement import keep_on
 from profiler.rest import wait_for_rest
 from profiler.types import (
     AnyCommand,
     AnyReply,
     Close,
+    EngineKind,
     Failed,
+    Generations,
     Infer,
     Latencies,
     Load,
@@ -49,12 +52,15 @@ SHORT_SPINNING = {"KMP_BLOCKTIME": "10"}
 QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
-def main(connection: Connection, log_path: str) -> None:
-    """Serve commands until `Close`, or until the parent is gone."""
+def main(connection: Connection, log_path: str, network: bool = False) -> None:
+    """Serve commands until `Close`, or until the parent is gone.
+
+    `network`: this process asks a server, and loads no model.
+    """
     for name, value in (SHORT_SPINNING | QUIET).items():
         os.environ.setdefault(name, value)
-    settle_in(Path(log_path))
-    worker = _Worker()
+    settle_in(Path(log_path), network=network)
+    worker = _Worker(network)
     decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
     encoder = msgspec.msgpack.Encoder()
     while True:
@@ -71,7 +77,8 @@ def main(connection: Connection, log_path: str) -> None:
 class _Worker:
     """Holds the loaded engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
+        self._network = network
         self._engine: Engine | None = None
         self._model: ModelSource | None = None
         self._process = psutil.Process()
@@ -112,9 +119,7 @@ class _Worker:
     def _answer_of(self, engine: Engine, command: AnyCommand) -> AnyReply:
         match command:
             case Infer():
-                return self._timed(
-                    engine.infer, engine.synchronize, command.iterations, command.lead_in
-                )
+                return self._infer(engine, command)
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
                 traced = engine.trace(command.iterations, command.warmup)
@@ -138,6 +143,8 @@ class _Worker:
     def _load(self, command: Load) -> Loaded:
         from profiler.engines import create_engine
 
+        if self._network and command.spec.engine is not EngineKind.ENDPOINT:
+            raise EngineError("A process that has the network loads no model.")
         keep_on(command.cpus)
         engine = create_engine(command)
         baseline = self._process.memory_info().rss
@@ -180,6 +187,24 @@ class _Worker:
             sys.stderr.write("Threads of this lane work on between calls, into others' turns.\n")
             sys.stderr.flush()
 
+    def _infer(self, engine: Engine, command: Infer) -> Latencies:
+        if not isinstance(engine, Generator):
+            return self._timed(
+                engine.infer, engine.synchronize, command.iterations, command.lead_in
+            )
+        generations = Generations(steps_ns=())
+
+        def lead_in() -> None:
+            if command.lead_in:
+                engine.generate(command.lead_in)
+
+        def generate() -> list[int]:
+            nonlocal generations
+            generations = engine.generate(command.iterations)
+            return [sum(steps) for steps in generations.steps_ns]
+
+        return msgspec.structs.replace(self._turn(lead_in, generate), generations=generations)
+
     def _timed(
         self,
         infer: Callable[[], object],
@@ -189,20 +214,32 @@ class _Worker:
     ) -> Latencies:
         clock = time.perf_counter_ns
         latencies = [0] * iterations
-        cpu_ns = time.process_time_ns()
-        gc.collect()
-        gc.disable()
-        block_started, faults = clock(), _page_faults()
-        try:
+
+        def lead() -> None:
             for _ in range(lead_in):
                 infer()
                 synchronize()
-            block_started, faults = clock(), _page_faults()
+
+        def block() -> list[int]:
             for index in range(iterations):
                 started = clock()
                 infer()
                 synchronize()
                 latencies[index] = clock() - started
+            return latencies
+
+        return self._turn(lead, block)
+
+    def _turn(self, lead_in: Callable[[], None], block: Callable[[], list[int]]) -> Latencies:
+        """`lead_in` isn't timed; `block` gives its own latencies. No collection of garbage."""
+        cpu_ns = time.process_time_ns()
+        gc.collect()
+        gc.disable()
+        faults = _page_faults()
+        try:
+            lead_in()
+            block_started, faults = time.perf_counter_ns(), _page_faults()
+            latencies = block()
         finally:
             minor, major = (now - then for now, then in zip(_page_faults(), faults, strict=True))
             gc.enable()

@@ -17,6 +17,8 @@ from profiler.types import (
     Examined,
     ForeignProcess,
     ForeignProcesses,
+    Generated,
+    Generations,
     GpuSample,
     GraphDescribed,
     GraphNode,
@@ -198,6 +200,14 @@ def sample_events(
             memory_total_bytes=1 << 35,
             gpus=(gpu, GpuSample(index=1, name="Gone", lost=True)),
         ),
+        Generated(
+            time_ns=8,
+            label=base,
+            index=0,
+            kind=RoundKind.TIMED,
+            launch=0,
+            generations=Generations(steps_ns=((3, 2), (3, 1)), starts_ns=(0, 5), span_ns=9),
+        ),
         ForeignProcesses(
             time_ns=9,
             round=3,
@@ -208,7 +218,7 @@ def sample_events(
             label=fast,
             found=Examined(
                 ceiling=Ceiling(flops_per_s=1e11, bytes_per_s=2e10, how="a product and a copy"),
-                threads=ThreadUse(threads=2, worker_runs=3, waiting_share=0.25),
+                threads=ThreadUse(threads=2, inter_op=1),
                 kernels=KernelUse(kernels=4, busy_ns=900, span_ns=1000),
                 compilation=Compilation(recompiles=1, recompile_reasons=("n == 0",)),
             ),

@@ -64,8 +64,9 @@ COLUMNS = (
         lambda c: f"{c.row.mean_ns / 1e3:.1f}",
         lambda c: c.row.mean_ns,
         "In one traced iteration",
+        width=108,
     ),
-    Column("Share", lambda c: f"{c.row.share:.1%}", lambda c: c.row.share, width=66),
+    Column("Share", lambda c: f"{c.row.share:.1%}", lambda c: c.row.share, width=76),
     Column(
         "Limit",
         lambda c: c.roofline.bound.value if c.roofline.bound else UNKNOWN,

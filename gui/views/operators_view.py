@@ -81,7 +81,8 @@ class OperatorTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return column.tip
         if role == Qt.ItemDataRole.TextAlignmentRole and column.number:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            # At the right there is the arrow that tells the order.
+            return Qt.AlignmentFlag.AlignCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -98,6 +99,7 @@ class OperatorTable(QAbstractTableModel):
                     f"{row.name} ({row.op_type})",
                     row.provider,
                     row.shapes,
+                    _sizes(row),
                     row.scope,
                     ", ".join(row.source_nodes),
                 )
@@ -112,6 +114,18 @@ class OperatorTable(QAbstractTableModel):
     def _cells(self, row: OperatorRow) -> Cells:
         lane = self._names.get(row.label, row.label)
         return Cells(lane=lane, row=row, roofline=self._model.session.roofline(row))
+
+
+def _sizes(row: OperatorRow) -> str:
+    """Memory and threads, where the engine tells them."""
+    if not row.threads:
+        return ""
+    kib = [size / 1024 for size in (row.input_bytes, row.weights_bytes, row.output_bytes)]
+    threads = f"{row.threads} thread{'s' if row.threads > 1 else ''}"
+    return (
+        f"inputs {kib[0]:,.0f} KiB, weights {kib[1]:,.0f} KiB, outputs {kib[2]:,.0f} KiB; "
+        f"{threads}, waited {row.wait_ns / 1e3:,.0f} µs for others"
+    )
 
 
 class OperatorFilter(QSortFilterProxyModel):
@@ -306,7 +320,8 @@ class OperatorsView(QWidget):
         """How far the times can be read, of the lanes that are shown."""
         session = self._model.session
         chosen = self.lane_box.currentData()
-        texts = []
+        texts: list[str] = []
+        details: list[str] = []
         for label in session.labels():
             figures = session.trace_figures(label)
             if figures is not None and chosen in ("", label):
@@ -314,8 +329,9 @@ class OperatorsView(QWidget):
                     f"{session.name(label)}: {figures.coverage * 100:.0f} % of the traced latency, "
                     f"tracing {figures.tracing_cost:.2f}×"
                 )
+                details.append(f"{session.name(label)}, engine overhead: {figures.outside()}")
         self._hint.setText(texts[0] if len(texts) == 1 else HINT)
-        self._hint.setToolTip("\n".join((HINT, *texts)))
+        self._hint.setToolTip("\n".join((HINT, *texts, *details)))
 
     def _on_narrowed(self) -> None:
         self._show_trace_figures()

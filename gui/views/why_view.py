@@ -137,7 +137,7 @@ class WhyView(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(70)
-        for column, width in enumerate((300, 120, 140, 140, 110, 96)):
+        for column, width in enumerate((300, 120, 130, 130, 128, 100)):
             view.setColumnWidth(column, width)
         return view
 
@@ -294,8 +294,8 @@ class WhyView(QWidget):
         self.totals.setText(
             f"{len(regions)} region{'s' if len(regions) != 1 else ''} {what}: "
             f"{times[0] / 1e3:,.1f} / {times[1] / 1e3:,.1f} µs, difference "
-            f"{difference / 1e3:+,.1f} µs, {share * 100:.0f} % of the gap   ·   operator time in "
-            f"regions of both lanes: {covered}"
+            f"{difference / 1e3:+,.1f} µs, {share * 100:.0f} % of the gap   ·   in regions of both "
+            f"lanes: {covered}"
         )
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from profiler.decision_options import add_decision_options, question_of
 from profiler.errors import SessionFileError
 from profiler.exporters import export, formats
 from profiler.session_file import read_session
@@ -16,11 +17,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("session", type=Path)
     parser.add_argument("--format", required=True, choices=list(formats()))
     parser.add_argument("-o", "--output", type=Path, help="default: beside the session")
+    add_decision_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     session = read_session(arguments.session)
+    session.question = question_of(arguments, session.question)
     suffix = formats()[arguments.format].suffix
     path = arguments.output or arguments.session.with_name(
         f"{arguments.session.stem}-{arguments.format}{suffix}"

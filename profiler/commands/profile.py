@@ -17,6 +17,7 @@ import msgspec
 
 from profiler import consent
 from profiler.console import ProgressLine, summary
+from profiler.decision_options import add_decision_options, question_of
 from profiler.errors import CancelledError, EngineError, PlanError
 from profiler.exporters import export, formats
 from profiler.inputs import apply_data, apply_overrides
@@ -79,6 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
     add_model_options(parser)
+    add_decision_options(parser)
     parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
     parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
     parser.add_argument(
@@ -134,12 +136,22 @@ def bound(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    def plan(cancelled: Callable[[], bool]) -> RunPlan:
+        return repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+
+    return run_plan(arguments, plan)
+
+
+def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
+    """Measure the plan that `make` gives, write what is asked for; returns the exit code."""
     with stop_on_interrupt() as stopped:
 
         def cancelled() -> bool:
             return bool(stopped)
 
-        plan = repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+        plan = make(cancelled)
+        if hasattr(arguments, "goal"):
+            plan = msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
         if needs_capabilities(plan):
             check_capabilities(plan, capabilities(cancelled=cancelled))
         path = arguments.output or default_path(Path(plan.model.path))

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 
 from profiler.engines.ort_ceiling import measure_ceiling
-from profiler.engines.ort_profile import NodeShapes, read_profile, thread_use
+from profiler.engines.ort_profile import NodeShapes, pool_threads, read_profile, tensor_bytes
 from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
@@ -60,11 +60,16 @@ class OrtEngine:
         self._sources: Sources | None = None
         self._inner: Sources = {}
         self._shapes = NodeShapes()
-        self._threads: ThreadUse | None = None
+        self._pool_threads = 0
         self._feeds = make_arrays(command.inputs)
 
-    def load(self) -> None:
+    def open_session(self) -> Any:
+        """The model in a session with the lane's options. Raises EngineError."""
         self._session = self._make_session(self._model_path, self._session_options())
+        return self._session
+
+    def load(self) -> None:
+        self.open_session()
         self._feeds = {
             item.name: self._feeds[item.name]
             for item in self._session.get_inputs()
@@ -129,16 +134,17 @@ class OrtEngine:
         profile.unlink()
         graph = self._find_sources()
         traced = read_profile(events, warmup, self._sources or {}, self._inner, self._shapes)
-        found = thread_use(events, warmup)
         pool = options.intra_op_num_threads or len(usable_cores())
-        self._threads = msgspec.structs.replace(found, threads=max(found.threads, pool))
+        self._pool_threads = max(pool, pool_threads(events))
         return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
 
     def examine(self) -> Examined:
         """Threads as of the last trace; the ceiling on the CPU alone."""
-        if self._command.spec.device != "cpu":
-            return Examined(threads=self._threads)
-        return Examined(ceiling=measure_ceiling(self._session_options()), threads=self._threads)
+        on_cpu = self._command.spec.device == "cpu"
+        return Examined(
+            ceiling=measure_ceiling(self._session_options()) if on_cpu else None,
+            threads=ThreadUse(threads=self._pool_threads) if self._pool_threads else None,
+        )
 
     def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
         feeds = {name: a for name, a in make_arrays(inputs).items() if name in self._feeds}
@@ -171,7 +177,7 @@ class OrtEngine:
 
     def weights_bytes(self) -> int:
         graph = load_graph_only(self._model_path).graph
-        return sum(_tensor_bytes(tensor) for tensor in graph.initializer)
+        return sum(tensor_bytes(tensor) for tensor in graph.initializer)
 
     def close(self) -> None:
         self._session = None
@@ -243,16 +249,17 @@ class OrtEngine:
         optimized = load_graph_only(self._optimized_path)
         self._shapes = NodeShapes(optimized)
         self._inner = body_sources(original.graph, optimized.graph)
+        folder = self._model_path.parent
         if not original.functions:
             source_map = SourceMap(original, optimized)
             self._sources = source_map.by_node_name()
-            return describe_onnx(original, source_map.beside())
+            return describe_onnx(original, source_map.beside(), folder)
         written = WrittenOut(original)
         written.learn(self._plain())
         source_map = SourceMap(written.model, written.renamed(optimized))
         known = source_map.by_node_name()
         self._sources = {name: written.sources(values) for name, values in known.items()}
-        return describe_onnx(original, written.beside(source_map.beside()))
+        return describe_onnx(original, written.beside(source_map.beside()), folder)
 
     def _plain(self) -> onnx.ModelProto:
         """The model with its functions written out, and nothing else done to it."""
@@ -287,11 +294,6 @@ def _choice(
     if value not in table:
         raise EngineError(f"{key} can't be {value!r}.", f"It can be: {', '.join(table)}.")
     return table[value]
-
-
-def _tensor_bytes(tensor: onnx.TensorProto) -> int:
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return int(np.prod(tensor.dims, dtype=np.int64)) * int(dtype.itemsize)
 
 
 def _short(error: Exception) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import bisect
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import onnx
 
 from profiler.onnx_nested import Sources, bodies
-from profiler.types import OpTiming, ThreadUse, Traced
+from profiler.types import OpTiming, Traced
 
 KERNEL = "_kernel_time"
 Entry = dict[str, list[int]]
@@ -17,11 +19,12 @@ Entry = dict[str, list[int]]
 
 class NodeShapes:
     """What a profile leaves out, from the optimized graph: weights that were packed at load time,
-    and a pooling's window.
+    with their sizes, and a pooling's window.
     """
 
     def __init__(self, optimized: onnx.ModelProto | None = None) -> None:
         self._weights: dict[str, Entry] = {}
+        self._sizes: dict[str, int] = {}
         self._nodes: dict[str, onnx.NodeProto] = {}
         if optimized is not None:
             self._learn(optimized.graph)
@@ -31,6 +34,7 @@ class NodeShapes:
         for tensor in graph.initializer:
             entry = {_dtype(tensor.data_type): list(tensor.dims)}
             self._weights.setdefault(tensor.name, entry)
+            self._sizes.setdefault(tensor.name, tensor_bytes(tensor))
         for index, node in enumerate(graph.node):
             # A node without a name has this one in profiles.
             self._nodes.setdefault(node.name or f"{node.op_type}_{index}", node)
@@ -47,6 +51,11 @@ class NodeShapes:
         window = [a.ints for a in node.attribute if a.name == "kernel_shape"] if node else []
         pools = node is not None and "Pool" in node.op_type
         return f"{text} window {list(window[0])}" if window and pools else text
+
+    def weights_bytes(self, name: str) -> int:
+        """Of a node's inputs that are weights; 0 where it has none, or isn't known."""
+        node = self._nodes.get(name)
+        return sum(self._sizes.get(value, 0) for value in node.input) if node else 0
 
     def _with_weights(self, node: onnx.NodeProto, told: Sequence[Entry]) -> list[Entry]:
         """Each input's own entry, or the weight's where the profile has none."""
@@ -79,11 +88,13 @@ def read_profile(
     """
     inner_sources, shapes = inner_sources or {}, shapes or NodeShapes()
     runs = _runs(events)[skip:]
+    kernels = _kernels(events)
+    threads = _Threads(kernels)
     ops: list[OpTiming] = []
     inner: list[OpTiming] = []
     number = 0
     ends_us: dict[int, float] = {}
-    for event in _kernels(events):
+    for event in kernels:
         while number < len(runs) and event["ts"] > runs[number]["ts"] + runs[number]["dur"]:
             number += 1
         if number == len(runs):
@@ -92,7 +103,7 @@ def read_profile(
         thread = int(event.get("tid", 0))
         if start_us < 0:
             continue
-        op = _op_timing(event, number, start_us, shapes)
+        op = _op_timing(event, number, start_us, shapes, threads.of(event))
         if op.name in inner_sources:
             inner.append(msgspec.structs.replace(op, source_nodes=inner_sources[op.name]))
             continue
@@ -109,7 +120,7 @@ def read_profile(
 
 
 def _op_timing(
-    event: dict[str, Any], iteration: int, start_us: float, shapes: NodeShapes
+    event: dict[str, Any], iteration: int, start_us: float, shapes: NodeShapes, threads: int
 ) -> OpTiming:
     arguments = event.get("args", {})
     name = event["name"].removesuffix(KERNEL)
@@ -122,39 +133,47 @@ def _op_timing(
         thread=int(event.get("tid", 0)),
         shapes=shapes.text(name, arguments),
         provider=str(arguments.get("provider", "")),
+        input_bytes=int(arguments.get("activation_size") or 0),
+        weights_bytes=shapes.weights_bytes(name),
         output_bytes=int(arguments.get("output_size") or 0),
+        threads=threads,
+        # Microseconds of this operator.
+        wait_ns=int(_stats(event).get("main_thread", {}).get("Wait", 0)) * 1000,
     )
 
 
-def thread_use(events: list[dict[str, Any]], skip: int) -> ThreadUse:
-    """From the `thread_scheduling_stats` of the calls after the first `skip`.
+def pool_threads(events: list[dict[str, Any]]) -> int:
+    """The most that a profile shows; threads that had nothing to do yet may be missing."""
+    sizes = [1 + len(_stats(event).get("sub_threads", {})) for event in _kernels(events)]
+    return max(sizes, default=1)
 
-    A pool of one thread has none, and threads that had nothing to do yet may be missing. Workers'
-    `num_run` counts on through the session; the caller's `Run`, `Wait` and the rest are
-    microseconds of that operator.
+
+class _Threads:
+    """How many of the session's pool took part in an operator.
+
+    Workers' `num_run` counts on through the session, so it is set against the last operator that
+    had ended when this one began. A pool of one thread has no such counts.
     """
-    runs = _runs(events)[skip:]
-    kernels = _kernels(events)
-    started = runs[0]["ts"] if runs else 0
-    before = [_stats(e) for e in kernels if e["ts"] < started]
-    during = [(e, _stats(e)) for e in kernels if e["ts"] >= started]
-    sizes = [1 + len(stats.get("sub_threads", {})) for _, stats in during]
-    whole_us = sum(event["dur"] for event, _ in during)
-    waiting_us = sum(int(stats.get("main_thread", {}).get("Wait", 0)) for _, stats in during)
-    return ThreadUse(
-        threads=max(sizes, default=1),
-        worker_runs=_worker_runs(s for _, s in during) - _worker_runs(before),
-        waiting_share=min(1.0, waiting_us / whole_us) if whole_us else 0.0,
-    )
+
+    def __init__(self, kernels: Sequence[dict[str, Any]]) -> None:
+        told = [event for event in kernels if _stats(event)]
+        told.sort(key=lambda event: float(event["ts"] + event["dur"]))
+        self._ends = [float(event["ts"] + event["dur"]) for event in told]
+        self._runs = [_worker_runs(event) for event in told]
+
+    def of(self, event: dict[str, Any]) -> int:
+        """The calling thread, and those that ran a part of it; 0 where that isn't known."""
+        if not _stats(event):
+            return 0
+        place = bisect.bisect_right(self._ends, float(event["ts"]))
+        before = self._runs[place - 1] if place else {}
+        runs = _worker_runs(event)
+        return 1 + sum(count > before.get(thread, 0) for thread, count in runs.items())
 
 
-def _worker_runs(stats: Iterable[dict[str, Any]]) -> int:
-    """The highest count of each worker, over all workers."""
-    most: dict[str, int] = {}
-    for one in stats:
-        for thread, counts in one.get("sub_threads", {}).items():
-            most[thread] = max(most.get(thread, 0), int(counts.get("num_run", 0)))
-    return sum(most.values())
+def _worker_runs(event: dict[str, Any]) -> dict[str, int]:
+    workers = _stats(event).get("sub_threads", {})
+    return {thread: int(counts.get("num_run", 0)) for thread, counts in workers.items()}
 
 
 def _stats(event: dict[str, Any]) -> dict[str, Any]:
@@ -180,3 +199,9 @@ def _listed(entries: Sequence[Entry]) -> str:
 def _dtype(code: int) -> str:
     """As profiles spell it: "float", "int64", "bool"."""
     return str(onnx.TensorProto.DataType.Name(code)).lower()
+
+
+def tensor_bytes(tensor: onnx.TensorProto) -> int:
+    """Whether its values are there or in a file beside."""
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return int(np.prod(tensor.dims, dtype=np.int64)) * int(dtype.itemsize)

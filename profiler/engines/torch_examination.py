@@ -61,7 +61,7 @@ def read_kernels(events: Sequence[Any]) -> KernelUse:
     return KernelUse(kernels=len(spans), busy_ns=busy, span_ns=until - spans[0][0] if spans else 0)
 
 
-def compilation() -> Compilation:
+def counted() -> Compilation:
     """What Dynamo has counted in this process so far.
 
     A break leaves a function that is resumed after it; one that the compiler foresaw shows there

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from profiler.insights.base import Insight, rule, share_of
 from profiler.insights.machine import logical_cpus, physical_cores
 from profiler.session import Session
-from profiler.types import EngineKind, ThreadUse
+from profiler.types import EngineKind, OperatorRow, ThreadUse
 
 # A first iteration that takes so many times the p50, and so long, is worth a word.
 FIRST_TIMES, FIRST_LEAST_NS = 20, 200_000_000
@@ -59,9 +59,9 @@ def too_many_threads(session: Session) -> Iterator[Insight]:
     """A lane has more threads than CPUs to run them on."""
     cpus = logical_cpus(session)
     for label in session.labels():
-        threads, use = _threads(session, label)
+        threads, _ = _threads(session, label)
         if cpus and threads > cpus:
-            waits = use.waiting_share if use else None
+            waits = _waiting_share(session.operators(label))
             waited = f"; the calling thread waits in {waits:.0%} of it" if waits is not None else ""
             yield Insight(
                 rule="too_many_threads",
@@ -103,3 +103,11 @@ def _threads(session: Session, label: str) -> tuple[int, ThreadUse | None]:
     if examined is not None and examined.threads is not None:
         return examined.threads.threads, examined.threads
     return int(session.spec(label).options.get("intra_op_threads", 0)), None
+
+
+def _waiting_share(rows: Sequence[OperatorRow]) -> float | None:
+    """The calling thread's wait for others over operator time; None where no engine tells it."""
+    whole_ns = sum(row.mean_ns for row in rows)
+    if not whole_ns or not any(row.threads for row in rows):
+        return None
+    return min(1.0, sum(row.wait_ns for row in rows) / whole_ns)

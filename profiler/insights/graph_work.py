@@ -45,6 +45,9 @@ def constant_work(session: Session) -> Iterator[Insight]:
         described = session.graphs.get(label)
         if described is None or session.plan is None or not session.plan.inputs:
             continue
+        if not described.graph.outputs:
+            # What the compiler noted of a module: it doesn't tell which nodes take inputs.
+            continue
         constant = constant_nodes(described.graph, {spec.name for spec in session.plan.inputs})
         rows, share = _only_of(session.operators(label), constant)
         if share >= CONSTANT_FROM:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import psutil
 import torch
 
 from profiler.errors import ConversionError, ProfilerError
@@ -35,6 +36,8 @@ class Shared:
     tensors: dict[int, tuple[Array, torch.Tensor]] = field(default_factory=dict)
     data_dependent: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    # What weights of few bits may still grow by when they are unpacked.
+    spare_bytes: int = field(default_factory=lambda: psutil.virtual_memory().available // 2)
 
     def opset(self, domain: str) -> int:
         domains = ("", "ai.onnx") if domain in ("", "ai.onnx") else (domain,)
@@ -212,6 +215,10 @@ class Builder:
     def _add_weight(self, name: str) -> None:
         array = self.shared.weights[name]
         self._values[name] = array
+        self.shared.weight_names[id(array)] = name
+
+    def takes_name(self, array: Array, name: str) -> None:
+        """The array stands for the weight `name` in another form."""
         self.shared.weight_names[id(array)] = name
 
     def add_weights(self, names: Sequence[str]) -> None:

@@ -239,3 +239,12 @@ def test_moves_count_for_nothing_where_tracing_made_them_large() -> None:
 def test_the_most_costly_come_first() -> None:
     shares = [insight.share for insight in find_insights(FAULTS["engine_overhead"])]
     assert shares == sorted(shares, reverse=True)
+
+
+def test_constant_work_is_told_of_graphs_that_tell_their_ends() -> None:
+    found = session(fast=ORT, batch=2)
+    # What torch.compile notes of a module has neither inputs nor outputs.
+    for outputs, rules in (((), set()), (("a",), {"constant_work"})):
+        graph = ModelGraph(nodes=(node("a", "MatMul"),), outputs=outputs)
+        found.apply(GraphDescribed(time_ns=0, label="fast", sha256="", graph=graph))
+        assert {insight.rule for insight in find_insights(found)} == rules

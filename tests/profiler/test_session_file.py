@@ -27,6 +27,7 @@ from profiler.types import (
     Round,
     ValuesCompared,
 )
+from tests.sample_search import search_events
 from tests.sample_session import sample_events, sample_plan, session_of
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_sample_has_every_kind_of_event() -> None:
-    assert {type(event) for event in sample_events()} == set(typing.get_args(AnyEvent))
+    samples = [*sample_events(), *search_events()]
+    assert {type(event) for event in samples} == set(typing.get_args(AnyEvent))
 
 
 def test_every_event_comes_back(path: Path) -> None:
@@ -302,7 +304,7 @@ def test_every_version_has_a_migration() -> None:
 def take_back_to_the_first_version(path: Path) -> None:
     for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
         change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
-    for column in ("output_bytes", '"inner"'):
+    for column in ("input_bytes", "weights_bytes", "output_bytes", "threads", "wait_ns", '"inner"'):
         change(path, f"ALTER TABLE op_timings DROP COLUMN {column}")
     change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
 

@@ -68,6 +68,9 @@ def test_a_trace_has_every_operator_of_every_call(tmp_path: Path) -> None:
         assert all(op.start_ns >= 0 and op.start_ns + op.duration_ns <= latency for op in ops)
     assert {op.provider for op in traced.ops} == {"CPUExecutionProvider"}
     assert traced.ops[0].shapes == "float[1, 8], float[8, 4] -> float[1, 4]"
+    first = traced.ops[0]
+    assert (first.input_bytes, first.weights_bytes, first.output_bytes) == (32, 128, 16)
+    assert first.threads >= 1
 
 
 @pytest.mark.parametrize(
@@ -234,9 +237,43 @@ def test_a_profile_is_cut_at_its_calls() -> None:
         event("a_fence_before", 21, 1),
         event("b_kernel_time", 24, 3),
     ]
+    events[-1]["args"] = {
+        "thread_scheduling_stats": {
+            "main_thread": {"Run": 2, "Wait": 1},
+            "sub_threads": {"7": {"num_run": 3}, "8": {"num_run": 0}},
+        }
+    }
     traced = read_profile(events, 1, {"a": ("x",)})
+    assert [(op.threads, op.wait_ns) for op in traced.ops] == [(0, 0), (2, 1000)]
     assert traced.latencies_ns == (10_000,)
     assert [(op.name, op.start_ns, op.duration_ns, op.source_nodes) for op in traced.ops] == [
         ("a", 1_000, 2_000, ("x",)),
         ("b", 4_000, 3_000, ()),
     ]
+
+
+def test_threads_of_an_operator_are_those_that_worked_in_it() -> None:
+    def event(name: str, start: int, duration: int, runs: tuple[int, int]) -> dict[str, Any]:
+        workers = {"7": {"num_run": runs[0]}, "8": {"num_run": runs[1]}}
+        stats = {"main_thread": {"Wait": 0}, "sub_threads": workers}
+        times = {"ts": start, "dur": duration, "cat": "Node", "tid": 1}
+        return {"name": f"{name}_kernel_time", **times, "args": {"thread_scheduling_stats": stats}}
+
+    # Their counts go on from operator to operator; a loop's is that of its end.
+    events = [
+        {"name": "model_run", "ts": 0, "dur": 100, "cat": "Session"},
+        event("large", 0, 10, (2, 1)),
+        event("small", 10, 10, (2, 1)),
+        event("loop", 20, 30, (5, 1)),
+        event("body", 25, 10, (4, 1)),
+        event("body", 36, 10, (4, 1)),
+        event("last", 60, 10, (5, 2)),
+    ]
+    traced = read_profile(events, 0, {}, {"body": ("x",)})
+    assert [(op.name, op.threads) for op in traced.ops] == [
+        ("large", 3),
+        ("small", 1),
+        ("loop", 2),
+        ("last", 2),
+    ]
+    assert [op.threads for op in traced.inner] == [2, 1]
