@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from gui.background import Task
 from profiler.compare import ENGINE_NAMES
 from profiler.errors import ProfilerError
-from profiler.lanes import COMMON, FLAG, INTEGER, OPTIONS, Option, lane_spec, takes
+from profiler.lanes import COMMON, FLAG, OPTIONS, Option, lane_spec, takes
 from profiler.types import EngineKind, EngineSpec, ModelKind
 
 DEFAULT = "default"
@@ -99,7 +99,7 @@ class LaneDialog(QDialog):
             box.addItems(list(option.choices or ("true", "false")))
             return box
         line = QLineEdit(self)
-        example = "" if option.takes == INTEGER else f"; such as {option.example}"
+        example = f"; such as {option.example}" if option.example else ""
         line.setPlaceholderText(f"{DEFAULT}{example}")
         if name == "model":
             line.setPlaceholderText("the model that is open")

@@ -416,7 +416,7 @@ class MainWindow(QMainWindow):
     def _on_events_applied(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, ModelConverted):
-                self.graph.add_form("ONNX form", Path(event.model.path))
+                self.graph.add_form(f"{event.form} form", Path(event.model.path))
 
     def _on_run_started(self) -> None:
         """A conversion beside the lanes would take the CPU that they are measured on."""

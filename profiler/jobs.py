@@ -41,9 +41,10 @@ from profiler.types import (
     LookedAround,
     ModelInfo,
     ModelSource,
+    PrecisionJob,
 )
 
-AnyJob = InspectJob | GuessJob | ConvertJob | LookAround
+AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | LookAround
 AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
@@ -93,6 +94,26 @@ def onnx_form(
     Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
     """
     job = ConvertJob(source=source, inputs=tuple(inputs), out_dir=str(cache_dir()))
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
+    if not isinstance(answer, Converted):
+        raise ConversionError("The conversion ended without a result.")
+    return answer.model, answer.notes
+
+
+def in_precision(
+    source: ModelSource,
+    precision: str,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[ModelSource, tuple[str, ...]]:
+    """An ONNX file in another precision, in the cache, and notes on it. Blocks.
+
+    Raises ConversionError, ModelFileError, CancelledError.
+    """
+    out_dir = str(cache_dir())
+    job = PrecisionJob(source=source, precision=precision, inputs=tuple(inputs), out_dir=out_dir)
     answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
@@ -192,7 +213,8 @@ def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
     except ProfilerError as error:
         send(Failed(error=type(error).__name__, message=error.message, hint=error.hint))
     except Exception as error:
-        kind = ConversionError if isinstance(job, ConvertJob) else ModelFileError
+        converts = isinstance(job, ConvertJob | PrecisionJob)
+        kind = ConversionError if converts else ModelFileError
         send(
             Failed(
                 error=kind.__name__,
@@ -215,6 +237,13 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.factory_guesses import guess
 
         return guess(job.source)
+    if isinstance(job, PrecisionJob):
+        from profiler.precision import convert_precision
+
+        model, notes = convert_precision(
+            job.source, job.precision, job.inputs, Path(job.out_dir), progress
+        )
+        return Converted(model=model, notes=notes)
     from profiler.convert import convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)

@@ -283,6 +283,7 @@ class LaneGroup:
             minor_page_faults=reply.minor_page_faults,
             major_page_faults=reply.major_page_faults,
             peak_rss_bytes=reply.peak_rss_bytes,
+            duration_ns=reply.duration_ns,
         )
         yield event
         yield from lane.log_events()

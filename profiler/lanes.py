@@ -12,13 +12,13 @@ from profiler.model_file import Cancelled, identify
 from profiler.types import EngineKind, EngineSpec, ModelKind
 
 Value = str | int | float | bool
-INTEGER, FLAG, TEXT = "an integer", "true or false", "text"
+INTEGER, COUNT, FLAG, TEXT = "an integer", "an integer from 1", "true or false", "text"
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Option:
-    """What values an option takes: `choices`, or INTEGER, FLAG or a TEXT like `example`."""
+    """What values an option takes: `choices`, INTEGER, COUNT, FLAG or a TEXT like `example`."""
 
     help: str
     takes: str = TEXT
@@ -34,18 +34,21 @@ class Option:
             if text not in FLAGS:
                 raise PlanError(f"{key} can't be {text!r}.", "It can be: true, false.")
             return FLAGS[text]
-        if self.takes == INTEGER:
-            if not text.isdecimal():
-                raise PlanError(f"{key} can't be {text!r}.", "It takes an integer.")
+        if self.takes in (INTEGER, COUNT):
+            if not text.isdecimal() or (self.takes == COUNT and int(text) < 1):
+                raise PlanError(f"{key} can't be {text!r}.", f"It takes {self.takes}.")
             return int(text)
         if not re.fullmatch(self.pattern, text):
             raise PlanError(f"{key} can't be {text!r}.", f"It looks like: {self.example}.")
         return text
 
 
+PRECISION_HELP = "numbers that the model computes with; default: as the file has it"
+TORCH_PRECISION = Option(PRECISION_HELP, choices=("fp32", "bf16", "fp16"))
 THREADS = {
     "intra_op_threads": Option("threads within an operator; 0: as many as cores", INTEGER),
     "inter_op_threads": Option("threads across operators", INTEGER),
+    "callers": Option("threads that call at once, as a server's do; default: 1", COUNT),
 }
 OPTIONS: dict[EngineKind, dict[str, Option]] = {
     EngineKind.ORT: {
@@ -55,6 +58,7 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         ),
         "execution_mode": Option("order of nodes", choices=("sequential", "parallel")),
         **THREADS,
+        "precision": Option(PRECISION_HELP, choices=("fp32", "fp16", "int8", "int8-static")),
         "allow_spinning": Option("threads spin within a call, waiting for work", FLAG),
         "stop_spinning": Option(
             "threads stop spinning when a call ends (else some milliseconds later)", FLAG
@@ -68,20 +72,25 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
             pattern=r"[^:;]+:\d+(;[^:;]+:\d+)*",
         ),
     },
-    EngineKind.TORCH_EAGER: THREADS,
+    EngineKind.TORCH_EAGER: {
+        **THREADS,
+        "precision": Option(PRECISION_HELP, choices=(*TORCH_PRECISION.choices, "int8")),
+    },
     EngineKind.TORCH_SCRIPT: {
         **THREADS,
+        "precision": TORCH_PRECISION,
         "freeze": Option("torch.jit.freeze: weights become constants", FLAG),
     },
     EngineKind.TORCH_COMPILE: {
         **THREADS,
+        "precision": TORCH_PRECISION,
         "mode": Option(
             "torch.compile's mode",
             choices=("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
         ),
         "dynamic": Option("compile for any size of dynamic dimensions", FLAG),
     },
-    EngineKind.TORCH_EXPORT: THREADS,
+    EngineKind.TORCH_EXPORT: {**THREADS, "precision": TORCH_PRECISION},
 }
 # Of every engine; they become fields of the lane.
 DEVICE = Option("where it runs", example="cpu or cuda:0", pattern=r"cpu|cuda(:\d+)?")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.jobs import onnx_form
+from profiler.jobs import in_precision, onnx_form
 from profiler.types import (
     EngineFailed,
     EngineKind,
@@ -22,10 +22,25 @@ from profiler.types import (
     RunPlan,
 )
 
+ONNX = "ONNX"
+# What a lane's file became, by the path of what it was and the form.
+Known = dict[tuple[str, str], ModelSource | ProfilerError]
+
 
 def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
     """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
     return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
+
+
+def forms(spec: EngineSpec, model: ModelSource) -> list[str]:
+    """What the lane's file has to become, one after the other: ONNX, then a precision.
+
+    PyTorch casts the module that it has loaded; ONNX Runtime needs another file.
+    """
+    if spec.engine is not EngineKind.ORT:
+        return []
+    precision = str(spec.options.get("precision", "fp32"))
+    return [ONNX] * needs_onnx_form(spec, model) + [precision] * (precision != "fp32")
 
 
 def lane_models(
@@ -35,39 +50,43 @@ def lane_models(
 
     Raises CancelledError.
     """
-    converted: dict[str, ModelSource | ProfilerError] = {}
+    known: Known = {}
     for spec in plan.engines:
-        model = spec.model or plan.model
-        if not needs_onnx_form(spec, model):
-            yield spec, model
-            continue
-        if model.path not in converted:
-            converted[model.path] = yield from _convert(plan, model, cancelled)
-        form = converted[model.path]
-        if isinstance(form, ProfilerError):
+        found: ModelSource | ProfilerError = spec.model or plan.model
+        for form in forms(spec, spec.model or plan.model):
+            if isinstance(found, ModelSource):
+                key = (found.path, form)
+                if key not in known:
+                    known[key] = yield from _convert(plan, found, form, cancelled)
+                found = known[key]
+        if isinstance(found, ModelSource):
+            yield spec, found
+        else:
             yield EngineFailed(
                 time_ns=time.time_ns(),
                 label=spec.label,
                 phase=Phase.CONVERTING,
-                message=form.message,
-                hint=form.hint,
+                message=found.message,
+                hint=found.hint,
             )
-        else:
-            yield spec, form
 
 
 def _convert(
-    plan: RunPlan, model: ModelSource, cancelled: Callable[[], bool]
+    plan: RunPlan, model: ModelSource, form: str, cancelled: Callable[[], bool]
 ) -> Generator[Event, None, ModelSource | ProfilerError]:
-    """Convert in a job process. Returns the ONNX form, or the error that prevented it."""
+    """Convert in a job process. Returns the new form, or the error that prevented it."""
     details: queue.Queue[str | None] = queue.Queue()
     outcome: list[tuple[ModelSource, tuple[str, ...]] | ProfilerError] = []
 
     def work() -> None:
         try:
-            outcome.append(
-                onnx_form(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
-            )
+            if form == ONNX:
+                made = onnx_form(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
+            else:
+                made = in_precision(
+                    model, form, plan.inputs, on_progress=details.put, cancelled=cancelled
+                )
+            outcome.append(made)
         except ProfilerError as error:
             outcome.append(error)
         finally:
@@ -75,7 +94,7 @@ def _convert(
 
     thread = threading.Thread(target=work, name="conversion")
     thread.start()
-    yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail="to ONNX")
+    yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail=f"to {form}")
     while (detail := details.get()) is not None:
         yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail=detail)
     thread.join()
@@ -86,7 +105,7 @@ def _convert(
         raise result
     if isinstance(result, ProfilerError):
         return result
-    form, notes = result
-    labels = tuple(s.label for s in plan.engines if needs_onnx_form(s, s.model or plan.model))
-    yield ModelConverted(time_ns=time.time_ns(), model=form, labels=labels, notes=notes)
-    return form
+    found, notes = result
+    labels = tuple(s.label for s in plan.engines if form in forms(s, s.model or plan.model))
+    yield ModelConverted(time_ns=time.time_ns(), model=found, labels=labels, notes=notes, form=form)
+    return found

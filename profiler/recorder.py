@@ -22,13 +22,14 @@ def record(plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]) -> Itera
     check_plan(plan)
     samples: queue.SimpleQueue[TelemetrySample] = queue.SimpleQueue()
     with SessionWriter(path) as writer, Telemetry(samples.put):
-        telemetry = functools.partial(_drained, samples)
+        telemetry = functools.partial(drained, samples)
         for event in supervisor.run(plan, cancelled=cancelled, telemetry=telemetry):
             writer.append(event)
             yield event
 
 
-def _drained(samples: queue.SimpleQueue[TelemetrySample]) -> Iterator[TelemetrySample]:
+def drained(samples: queue.SimpleQueue[TelemetrySample]) -> Iterator[TelemetrySample]:
+    """Every sample that has come since the last call."""
     while True:
         try:
             yield samples.get_nowait()

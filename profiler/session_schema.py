@@ -3,11 +3,12 @@
 Version 1 (0.1.0): first version. `events.content` is Python's JSON (it may say NaN or Infinity),
 `op_timings.source_nodes` a JSON list.
 Version 2 (0.1.0): `rounds` has the launch, steal_share and page faults.
+Version 3 (0.1.0): `rounds` has duration_ns, of several callers at once; files may hold a sweep.
 """
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 # MIGRATIONS[n] brings a file of version n to n + 1.
 MIGRATIONS: dict[int, str] = {
@@ -17,6 +18,7 @@ ALTER TABLE rounds ADD COLUMN steal_share DOUBLE DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN minor_page_faults BIGINT DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN major_page_faults BIGINT DEFAULT 0;
 """,
+    2: "ALTER TABLE rounds ADD COLUMN duration_ns BIGINT DEFAULT 0;",
 }
 
 CREATE = """
@@ -25,7 +27,8 @@ CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, co
 CREATE TABLE rounds (
     seq BIGINT, time_ns BIGINT, label VARCHAR, index INTEGER, kind VARCHAR, started_ns BIGINT,
     foreign_cpu_share DOUBLE, peak_rss_bytes BIGINT, latencies_ns BIGINT[],
-    launch INTEGER, steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT
+    launch INTEGER, steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT,
+    duration_ns BIGINT
 );
 CREATE TABLE traces (
     seq BIGINT, time_ns BIGINT, label VARCHAR, round INTEGER, iterations INTEGER,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
+from profiler.callers import Callers
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
 from profiler.placement import keep_on
@@ -74,6 +75,7 @@ class _Worker:
         # As it was before the first trace, whose own sessions and events aren't the model's.
         self._peak_rss_bytes = 0
         self._told_of_unrest = False
+        self._callers: Callers | None = None
 
     def answer(self, command: AnyCommand) -> AnyReply:
         """The reply; every error becomes a `Failed`, since nothing above could handle it."""
@@ -92,6 +94,8 @@ class _Worker:
             )
 
     def close(self) -> None:
+        if self._callers:
+            self._callers.close()
         if self._engine:
             self._engine.close()
 
@@ -136,6 +140,9 @@ class _Worker:
         gc.collect()
         gc.freeze()
         compile_time_ns = engine.after_first_call()
+        count = int(command.spec.options.get("callers", 1))
+        if count > 1:
+            self._callers = Callers(count, engine.caller)
         return Loaded(
             load_time_ns=loaded - started,
             first_iteration_ns=first - loaded,
@@ -166,18 +173,21 @@ class _Worker:
 
     def _infer(self, engine: Engine, iterations: int) -> Latencies:
         infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
-        latencies = [0] * iterations
+        latencies, duration_ns = [0] * iterations, 0
         cpu_ns = time.process_time_ns()
         gc.collect()
         gc.disable()
         faults = _page_faults()
         block_started = clock()
         try:
-            for index in range(iterations):
-                started = clock()
-                infer()
-                synchronize()
-                latencies[index] = clock() - started
+            if self._callers:
+                latencies, duration_ns = self._callers.run(iterations)
+            else:
+                for index in range(iterations):
+                    started = clock()
+                    infer()
+                    synchronize()
+                    latencies[index] = clock() - started
         finally:
             minor, major = (now - then for now, then in zip(_page_faults(), faults, strict=True))
             gc.enable()
@@ -190,6 +200,7 @@ class _Worker:
             peak_rss_bytes=self._peak_rss_bytes or _peak_rss_bytes(self._process),
             minor_page_faults=minor,
             major_page_faults=major,
+            duration_ns=duration_ns,
         )
 
 

@@ -29,6 +29,7 @@ from profiler.plan import check_capabilities, check_plan, default_plan, needs_ca
 from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
+from profiler.sweep.command import add_sweep_options, planned, resumed, sweep_and_write
 from profiler.types import EngineFailed, InputSpec, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
@@ -78,6 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SHARE",
         help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
+    add_sweep_options(parser)
     add_model_options(parser)
     parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
     parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
@@ -133,7 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
         def cancelled() -> bool:
             return bool(stopped)
 
+        if arguments.resume:
+            sweep, before = resumed(arguments)
+            return sweep_and_write(sweep, arguments.resume, arguments, cancelled, before)
         plan = repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+        if arguments.sweep:
+            path = arguments.output or default_path(Path(plan.model.path))
+            return sweep_and_write(planned(plan, arguments), path, arguments, cancelled)
         if needs_capabilities(plan):
             check_capabilities(plan, capabilities(cancelled=cancelled))
         path = arguments.output or default_path(Path(plan.model.path))
