@@ -31,6 +31,9 @@ ACTIONS = (
         "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True
     ),
     ActionSpec(
+        "sweep", "S&weep…", "&Run", "choose_sweep", "F6", "Measure at several values (F6)", True
+    ),
+    ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True
     ),
     ActionSpec("find", "&Find Node…", "&View", "find_node", "Ctrl+F"),

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from gui import settings, theme
 from gui.actions import ACTIONS, add_actions
 from gui.background import Task
+from gui.dialogs.sweep_dialog import SweepDialog
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
 from gui.plan_draft import PlanDraft
@@ -30,6 +31,7 @@ from gui.questions import Questions
 from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
+from gui.sweep_model import SweepModel
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
@@ -37,6 +39,7 @@ from gui.views.model_panel import ModelPanel
 from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
 from gui.views.report_view import ReportView
+from gui.views.sweep_view import SweepView
 from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
@@ -44,8 +47,10 @@ from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
+from profiler.sweep.exporters import export_sweep
+from profiler.sweep.state import Sweep
 from profiler.telemetry import gpu_status
-from profiler.types import Event, ModelConverted, ModelInfo, ModelKind
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, SweepPlan
 from profiler.version import VERSION
 
 SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
@@ -62,7 +67,8 @@ class MainWindow(QMainWindow):
         self.draft.time_limit_s = self.settings.time_limit_s
         self.draft.target_width = self.settings.target_width
         self.session_model = SessionModel(self)
-        self.runs = RunController(self.session_model, self)
+        self.sweep_model = SweepModel(self)
+        self.runs = RunController(self.session_model, self.sweep_model, self)
         self.opener = Opener(self)
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
@@ -108,6 +114,51 @@ class MainWindow(QMainWindow):
         self.messages.clear()
         self.opener.check(plan, self.runs.start)
 
+    def choose_sweep(self) -> None:
+        """Ask what to vary, and begin."""
+        if self.draft.info is None or self.runs.running:
+            return
+        try:
+            dialog = SweepDialog(self.draft.plan(), self)
+        except ProfilerError as error:
+            self.messages.show_error(error)
+            return
+        dialog.accepted.connect(lambda: self._start_sweep(dialog.sweep()))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def resume_sweep(self) -> None:
+        """Go on with the points that are left."""
+        plan, path = self.sweep_model.sweep.plan, self.sweep_model.path
+        if plan is not None and path is not None and not self.runs.running:
+            self._start_sweep(plan, path)
+
+    def _start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+        self.messages.clear()
+        self.opener.check(
+            sweep.plan,
+            lambda plan: self.runs.start_sweep(
+                SweepPlan(plan=plan, axes=sweep.axes, seed=sweep.seed), resumed
+            ),
+        )
+
+    def open_point(self, index: int) -> None:
+        """Show one point of the sweep as a session."""
+        path = self.sweep_model.path
+        if self.runs.running:
+            self.messages.show_note(
+                "Points can be opened when the sweep has ended.", "Stop it first (Shift+F5)."
+            )
+        elif path is not None:
+            self.opener.open_point(path, index)
+
+    def export_sweep(self, name: str, target: Path) -> None:
+        """Write the sweep in a format, off the UI thread."""
+        sweep = self.sweep_model.sweep
+        self._in_background(
+            f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target)
+        )
+
     def stop(self) -> None:
         """End the run, or give up opening a file."""
         if self.runs.running:
@@ -118,7 +169,7 @@ class MainWindow(QMainWindow):
 
     def save_session(self) -> None:
         """Copy the session's file to where the person wants it."""
-        source = self.session_model.path
+        source = self.session_model.path or self.sweep_model.path
         if source is None or self.runs.running:
             return
         start = str(Path(self.settings.export_folder or self.settings.last_folder) / source.name)
@@ -184,6 +235,7 @@ class MainWindow(QMainWindow):
         """Take on the theme's colours."""
         self.setStyleSheet(theme.style_sheet())
         self.live.restyle()
+        self.sweep_view.restyle()
         self.graph.graph.set_dark(theme.is_dark())
         self.graph.recolour()
         self.model_panel.refresh()
@@ -222,6 +274,7 @@ class MainWindow(QMainWindow):
         self.outputs = OutputsView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
+        self.sweep_view = SweepView(self.sweep_model, self)
         self.live = LiveView(self.session_model, self)
         self.status = RunStatus(self.statusBar(), self.session_model)
         self.tabs = QTabWidget(self)
@@ -231,6 +284,7 @@ class MainWindow(QMainWindow):
             (self.why, "Why"),
             (self.operators, "Operators"),
             (self.timeline, "Timeline"),
+            (self.sweep_view, "Sweep"),
             (self.outputs, "Outputs"),
             (self.report, "Report"),
             (self.log, "Log"),
@@ -303,6 +357,13 @@ class MainWindow(QMainWindow):
         self.questions.declined.connect(self._on_declined)
         self.opener.model_opened.connect(self._on_model_opened)
         self.opener.session_opened.connect(self._on_session_opened)
+        self.opener.sweep_opened.connect(self._on_sweep_opened)
+        self.opener.point_opened.connect(self._on_point_opened)
+        self.sweep_view.point_chosen.connect(self.open_point)
+        self.sweep_view.resume_wanted.connect(self.resume_sweep)
+        self.sweep_view.stop_wanted.connect(self.stop)
+        self.sweep_view.sweep_wanted.connect(self.choose_sweep)
+        self.sweep_view.export_wanted.connect(self.export_sweep)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
         self.runs.started.connect(self._on_run_started)
@@ -339,14 +400,17 @@ class MainWindow(QMainWindow):
         enabled = {
             "open": not running,
             "profile": ready and not running and not self.opener.is_busy,
+            "sweep": ready and not running and not self.opener.is_busy,
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
-            "save_session": not running and self.session_model.path is not None,
+            "save_session": not running
+            and (self.session_model.path or self.sweep_model.path) is not None,
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
         self.export_menu.setEnabled(session.plan is not None)
         self.export_button.setEnabled(session.plan is not None)
         self.model_panel.set_editable(not running)
+        self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -374,6 +438,7 @@ class MainWindow(QMainWindow):
         settings.remember_file(self.settings, path)
         self._save_settings()
         self.session_model.show(Session(), None)
+        self.sweep_model.show(Sweep(), None)
         self.draft.set_model(info)
         self.setWindowTitle(f"{path.name} – Dualscope")
         self._show_graph(info)
@@ -391,14 +456,40 @@ class MainWindow(QMainWindow):
             return
         self.opener.drop_form()
         self.draft.set_plan(session.plan)
+        self.sweep_model.show(Sweep(), None)
         self.session_model.show(session, path)
         self.status.show_session(session)
         self.setWindowTitle(f"{path.name} – Dualscope")
-        if Path(session.plan.model.path).is_file():
-            assert self.draft.info is not None
+        self._show_graph_of_draft()
+
+    def _on_sweep_opened(self, sweep: Sweep, path: Path) -> None:
+        settings.remember_file(self.settings, path)
+        self._save_settings()
+        if sweep.plan is None:
+            self.messages.show_error(
+                SessionFileError(f"{path.name} holds no sweep.", "It was broken off at its start.")
+            )
+            return
+        self.opener.drop_form()
+        self.draft.set_plan(sweep.plan.plan)
+        self.session_model.show(Session(), None)
+        self.sweep_model.show(sweep, path)
+        self._refresh()
+        self.setWindowTitle(f"{path.name} – Dualscope")
+        self._show_graph_of_draft()
+        self.tabs.setCurrentWidget(self.sweep_view)
+
+    def _on_point_opened(self, session: Session, index: int) -> None:
+        self.session_model.show(session, None)
+        self.status.show_message(f"Showing {self.sweep_view.point_text(index)}.")
+        self.tabs.setCurrentWidget(self.report)
+
+    def _show_graph_of_draft(self) -> None:
+        assert self.draft.info is not None
+        if Path(self.draft.info.source.path).is_file():
             self._show_graph(self.draft.info)
         else:
-            name = Path(session.plan.model.path).name
+            name = Path(self.draft.info.source.path).name
             self.graph.show_text(f"{name} isn't on this machine, so there is no graph to draw.")
 
     def _show_graph(self, info: ModelInfo) -> None:
@@ -423,16 +514,19 @@ class MainWindow(QMainWindow):
         self._graph_put_off = self.opener.drop_form()
         if self._graph_put_off:
             self.graph.show_text("The graph is drawn when the run has ended.")
+        if self.runs.sweeping:
+            self.tabs.setCurrentWidget(self.sweep_view)
         self._refresh()
 
     def _on_run_ended(self, error: ProfilerError | None) -> None:
         if error is not None:
             self.messages.show_error(error)
-        else:
+        elif not self.runs.sweeping:
             self._tell_failures()
         self.status.show_session(self.session_model.session)
-        if self.session_model.path is not None and self.session_model.path.exists():
-            settings.remember_file(self.settings, self.session_model.path)
+        path = self.sweep_model.path if self.runs.sweeping else self.session_model.path
+        if path is not None and path.exists():
+            settings.remember_file(self.settings, path)
             self._save_settings()
         self._refresh()
         if self._quit_when_ended:

@@ -1,33 +1,46 @@
-"""Starts and stops runs, and carries their events to the session model at 20 Hz."""
+"""Starts and stops runs and sweeps, and carries their events to the models at 20 Hz."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gui.run_thread import RunThread
+from gui.run_thread import Cancelled, RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from gui.sweep_model import SweepModel
 from profiler.placement import kept_off
+from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import RunPlan
+from profiler.sweep.runner import run_sweep
+from profiler.sweep.state import Sweep
+from profiler.sweep.sweep_file import read_sweep
+from profiler.types import Event, PointStarted, RunPlan, SweepPlan
 
 PULL_INTERVAL_MS = 50
 
 
 class RunController(QObject):
-    """One run at a time. Signals: `started()`, `ended(ProfilerError or None)`."""
+    """One run or sweep at a time. Signals: `started()`, `ended(ProfilerError or None)`.
+
+    `sweeping`: whether the run that goes on, or went on last, is a sweep.
+    """
 
     started = Signal()
     ended = Signal(object)
 
-    def __init__(self, model: SessionModel, parent: QObject | None = None) -> None:
+    def __init__(
+        self, model: SessionModel, sweeps: SweepModel, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._sweeps = sweeps
+        self.sweeping = False
         self._thread: RunThread | None = None
         self._placed = ExitStack()
         self._timer = QTimer(self)
@@ -49,8 +62,28 @@ class RunController(QObject):
         if self._thread is not None:
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
+        self.sweeping = False
+        self._sweeps.show(Sweep(), None)
         self._model.show(Session(), path)
-        self._thread = RunThread(plan, path, self)
+        self._start(lambda cancelled: record(plan, path, cancelled=cancelled), plan)
+
+    def start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+        """Begin a sweep, or go on with the one in that file."""
+        if self._thread is not None:
+            return
+        path = resumed or _free_path(sessions_folder(), f"{Path(sweep.plan.model.path).stem}-sweep")
+        self.sweeping = True
+        self._model.show(Session(), None)
+        self._sweeps.show(self._sweeps.sweep if resumed else Sweep(), path)
+
+        def events(cancelled: Cancelled) -> Iterator[Event]:
+            before = read_sweep(path) if resumed else None
+            return run_sweep(sweep, path, cancelled=cancelled, before=before)
+
+        self._start(events, sweep.plan)
+
+    def _start(self, events: Callable[[Cancelled], Iterator[Event]], plan: RunPlan) -> None:
+        self._thread = RunThread(events, self)
         self._thread.finished.connect(self._on_finished)
         self._thread.start()
         self._timer.start()
@@ -64,8 +97,19 @@ class RunController(QObject):
             self._thread.stop()
 
     def _pull(self) -> None:
-        if self._thread is not None:
-            self._model.apply(self._thread.take())
+        if self._thread is None:
+            return
+        events = self._thread.take()
+        if self.sweeping:
+            self._sweeps.apply(events)
+        of_one_run: list[Event] = []
+        for event in events:
+            if isinstance(event, PointStarted):
+                self._model.apply(of_one_run)
+                of_one_run = []
+                self._model.show(Session(), None)
+            of_one_run.append(event)
+        self._model.apply(of_one_run)
 
     def _on_finished(self) -> None:
         thread = self._thread

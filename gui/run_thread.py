@@ -1,27 +1,32 @@
-"""The run's thread: drains a recorded run into a queue that the window pulls from."""
+"""The run's thread: drains a recorded run or sweep into a queue that the window pulls from."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import traceback
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QObject, QThread
 
 from profiler.errors import ProfilerError
-from profiler.recorder import record
-from profiler.types import Event, RunPlan
+from profiler.types import Event
+
+Cancelled = Callable[[], bool]
 
 
 class RunThread(QThread):
-    """One run. `finished` (Qt's own) comes last; then `error` tells whether something broke."""
+    """One run or sweep, as `events(cancelled)` tells it.
 
-    def __init__(self, plan: RunPlan, path: Path, parent: QObject | None = None) -> None:
+    `finished` (Qt's own) comes last; then `error` tells whether something broke.
+    """
+
+    def __init__(
+        self, events: Callable[[Cancelled], Iterator[Event]], parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self.plan = plan
-        self.path = path
         self.error: ProfilerError | None = None
+        self._source = events
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stop = threading.Event()
 
@@ -47,7 +52,7 @@ class RunThread(QThread):
 
     def run(self) -> None:
         try:
-            for event in record(self.plan, self.path, cancelled=self._stop.is_set):
+            for event in self._source(self._stop.is_set):
                 self._events.put(event)
         except ProfilerError as error:
             self.error = error

@@ -15,7 +15,15 @@ import msgspec
 
 from profiler.errors import SessionFileError
 from profiler.sweep.html import render_html
-from profiler.sweep.results import Estimate, crossings, findings, pareto_front, slices, winner
+from profiler.sweep.results import (
+    Estimate,
+    axis_winners,
+    crossings,
+    findings,
+    pareto_front,
+    slices,
+    winner,
+)
 from profiler.sweep.results import lane_points as all_lane_points
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import Row, rows
@@ -140,8 +148,7 @@ def _crossings(sweep: Sweep) -> list[dict[str, Any]]:
     found = []
     for number, axis in enumerate(sweep.plan.axes if sweep.plan else ()):
         for others, results in slices(sweep, number).items():
-            winners = [(r.point.values[number], winner(r.session)) for r in results]
-            for crossing in crossings(axis, winners):
+            for crossing in crossings(axis, axis_winners(results, number)):
                 found.append({"at": list(others), **vars(crossing)})
     return found
 

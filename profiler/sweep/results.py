@@ -11,7 +11,7 @@ import numpy as np
 from profiler.compare import compare_rounds, lane_name
 from profiler.session import Session
 from profiler.stats import launches_estimate
-from profiler.sweep.axes import batch_of, is_number
+from profiler.sweep.axes import batch_of, describe, is_number
 from profiler.sweep.state import PointResult, Sweep
 from profiler.types import Comparison, LatencyStats, Round, RoundKind, SweepAxis, Verdict
 
@@ -168,16 +168,8 @@ def findings(sweep: Sweep) -> list[str]:
         return []
     names = {spec.label: lane_name(spec) for spec in sweep.plan.plan.engines}
     sentences = []
-    for number, axis in enumerate(sweep.plan.axes):
-        for others, results in slices(sweep, number).items():
-            found = [(r.point.values[number], winner(r.session)) for r in results]
-            several = [v for r, v in zip(results, found, strict=True) if _compared(r)]
-            if len(sweep.labels()) > 1 and several:
-                where = _where(sweep.plan.axes, number, others)
-                text = _along(axis, several, names)
-                sentences.append(f"{where}{text[:1] if where else text[:1].upper()}{text[1:]}.")
-        if number == 0 and len(sweep.plan.axes) > 1:
-            break
+    if len(sweep.labels()) > 1:
+        sentences += _winners(sweep, names)
     best = max(lane_points(sweep), key=lambda p: p.throughput.value, default=None)
     if best is not None:
         at = ", ".join(f"{a.name} {v}" for a, v in zip(sweep.plan.axes, best.values, strict=True))
@@ -191,22 +183,35 @@ def findings(sweep: Sweep) -> list[str]:
     return sentences
 
 
+def axis_winners(results: Sequence[PointResult], axis: int) -> list[tuple[str, str | None]]:
+    """The surely fastest lane at each value of the axis, of points where lanes were compared."""
+    return [(r.point.values[axis], winner(r.session)) for r in results if _compared(r)]
+
+
+def _winners(sweep: Sweep, names: dict[str, str]) -> list[str]:
+    """Along the first axis; what is the same at several values of the others is said once."""
+    assert sweep.plan is not None
+    axis, *rest = sweep.plan.axes
+    said: dict[str, list[str]] = {}
+    for others, results in slices(sweep, 0).items():
+        found = axis_winners(results, 0)
+        if found:
+            said.setdefault(_along(axis, found, names), []).append(describe(rest, others))
+    if len(said) == 1:
+        return [f"{text}." for text in said]
+    return [f"At {'; '.join(places)}: {text}." for text, places in said.items()]
+
+
 def _compared(result: PointResult) -> bool:
     session = result.session
     return sum(session.latency_stats(label) is not None for label in session.labels()) > 1
-
-
-def _where(axes: Sequence[SweepAxis], number: int, others: Sequence[str]) -> str:
-    rest = [axis for i, axis in enumerate(axes) if i != number]
-    text = ", ".join(f"{a.name} {v}" for a, v in zip(rest, others, strict=True))
-    return f"At {text}: " if text else ""
 
 
 def _along(axis: SweepAxis, found: Sequence[tuple[str, str | None]], names: dict[str, str]) -> str:
     """Winners along an axis in words."""
     known = [(value, label) for value, label in found if label is not None]
     if not known:
-        return f"no lane is surely the fastest at any {axis.name} measured"
+        return f"No lane is surely the fastest at any {axis.name} measured"
     if not is_number(axis.values):
         parts = [f"{names[label]} is fastest at {axis.name} {value}" for value, label in known]
         return "; ".join(parts)

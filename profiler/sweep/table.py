@@ -83,9 +83,8 @@ def summary(sweep: Sweep) -> str:
     axes = sweep.plan.axes
     lines = [*findings(sweep), f"{progress_text(sweep)}.", ""]
     head = "".join(f"{axis.name:>12}" for axis in axes)
-    lines.append(
-        f"{head}  {'lane':<26}{'p50 ms':>10}{'95 %':>20}{'p99 ms':>10}{'per s':>10}{'speedup':>26}"
-    )
+    titles = f"{'p50 ms':>10}{'95 %':>20}{'p99 ms':>10}{'per s':>10}  speedup"
+    lines.append(f"{head}  {'lane':<26}{titles}")
     for row in rows(sweep):
         values = "".join(f"{value:>12}" for value in row.values)
         lines.append(f"{values}  {row.name:<26}{_figures(row)}".rstrip())
@@ -100,7 +99,7 @@ def _figures(row: Row) -> str:
     text = f"{stats.p50_ns / 1e6:>10.4g}{interval:>20}{stats.p99_ns / 1e6:>10.4g}"
     text += f"{row.figures.throughput.value:>10.4g}"
     if row.speedup is not None:
-        text += f"{speedup_text(row.speedup):>26}"
+        text += f"  {speedup_text(row.speedup):<26}"
     return text + ("  other outputs" if row.agree is False else "")
 
 
