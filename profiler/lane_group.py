@@ -12,7 +12,7 @@ from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.foreign_load import ForeignLoad
 from profiler.lane import Lane
 from profiler.model_forms import lane_models
-from profiler.outputs import compare_outputs, load_outputs, tolerance
+from profiler.outputs import compare_outputs, load_outputs, precision_tolerance, tolerance
 from profiler.types import (
     EngineFailed,
     EngineReady,
@@ -167,7 +167,8 @@ class LaneGroup:
         names = self.output_names[baseline]
         for label, path in saved.items():
             actual = load_outputs(path)
-            chosen = self.plan.tolerance
+            pair = (self.lanes[name].spec for name in (baseline, label))
+            chosen = self.plan.tolerance or precision_tolerance(*pair)
             differences = compare_outputs(names, expected, actual, chosen)
             bounds = [tolerance(e, a, chosen) for e, a in zip(expected, actual, strict=False)]
             rtol, atol = max(bounds, default=(0.0, 0.0))

@@ -129,16 +129,20 @@ class SweepView(QWidget):
         self.along.setToolTip("The axis to draw along")
         self.rest.setToolTip("Values of the other axes")
         self.figure.setToolTip("What the cells show")
+        said = QVBoxLayout()
+        said.setSpacing(2)
+        said.addWidget(self.findings)
+        said.addWidget(self.progress)
         top = QHBoxLayout()
-        top.addWidget(self.findings, 1)
+        top.addLayout(said, 1)
         for button in (self.begin, self.halt, self.resume, self.export):
             top.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         tools = QHBoxLayout()
         for box in (self.kind, self.along, self.rest, self.figure):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             tools.addWidget(box)
         tools.addSpacing(8)
         tools.addWidget(self.legend, 1)
-        tools.addWidget(self.progress)
         curves = QWidget(self)
         row = QHBoxLayout(curves)
         row.setContentsMargins(0, 0, 0, 0)
@@ -212,11 +216,12 @@ class SweepView(QWidget):
 
     def _legend(self, sweep: Sweep) -> str:
         assert sweep.plan is not None
-        return "&nbsp;&nbsp; ".join(
-            f'<span style="color:{theme.lane_colour(number).name()}">{MARKS[number % len(MARKS)]}</span> '
-            f"{lane_name(spec).replace('<', '&lt;')}"
-            for number, spec in enumerate(sweep.plan.plan.engines)
-        )
+        parts = []
+        for number, spec in enumerate(sweep.plan.plan.engines):
+            colour, mark = theme.lane_colour(number).name(), MARKS[number % len(MARKS)]
+            name = lane_name(spec).replace("<", "&lt;")
+            parts.append(f'<span style="color:{colour}">{mark}</span> {name}')
+        return "&nbsp;&nbsp; ".join(parts)
 
     def _fill_boxes(self, sweep: Sweep) -> None:
         assert sweep.plan is not None
