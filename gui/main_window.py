@@ -49,6 +49,7 @@ from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
 from profiler.sweep.exporters import export_sweep
 from profiler.sweep.state import Sweep
+from profiler.sweep.table import progress_text
 from profiler.telemetry import gpu_status
 from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, SweepPlan
 from profiler.version import VERSION
@@ -523,7 +524,10 @@ class MainWindow(QMainWindow):
             self.messages.show_error(error)
         elif not self.runs.sweeping:
             self._tell_failures()
-        self.status.show_session(self.session_model.session)
+        if self.runs.sweeping:
+            self.status.show_ended(f"Sweep ended: {progress_text(self.sweep_model.sweep)}")
+        else:
+            self.status.show_session(self.session_model.session)
         path = self.sweep_model.path if self.runs.sweeping else self.session_model.path
         if path is not None and path.exists():
             settings.remember_file(self.settings, path)

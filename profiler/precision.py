@@ -113,6 +113,13 @@ def _prepared(source: Path, folder: Path) -> Path:
     except Exception:
         # Graphs with control flow or custom operators; the quantizer takes most of them anyway.
         return source
+    model = onnx.load(str(prepared))
+    weights = {tensor.name for tensor in model.graph.initializer}
+    shapes = [value for value in model.graph.value_info if value.name not in weights]
+    # The quantizer transposes weights of Gemm, and then trips over shapes that were noted for them.
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(shapes)
+    onnx.save(model, str(prepared))
     return prepared
 
 

@@ -40,7 +40,7 @@ def plan(*labels: str) -> RunPlan:
         inputs=(InputSpec(name="x", dtype="float32", shape=(1, 3), symbols=("batch", None)),),
         engines=tuple(EngineSpec(label=label, engine=EngineKind.ORT) for label in labels),
         baseline=labels[0],
-        stopping=StoppingRule(time_limit_s=3.0),
+        stopping=StoppingRule(target_width=0.15),
     )
 
 
