@@ -20,7 +20,7 @@ from profiler.consent import without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
-    AnyEvent,
+    AnySweepEvent,
     Event,
     GpuSample,
     LogLine,
@@ -232,7 +232,7 @@ def kind_of(path: Path) -> str:
     try:
         _version(database, path)
         row = database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    except duckdb.Error as error:
+    except (duckdb.Error, ValueError) as error:
         raise _damaged(path, error) from error
     finally:
         database.close()
@@ -393,7 +393,7 @@ def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
 
 def _events(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
     rows = database.execute(f"SELECT seq, content FROM events WHERE {part}").fetchall()
-    return [(seq, msgspec.convert(json.loads(content), AnyEvent)) for seq, content in rows]
+    return [(seq, msgspec.convert(json.loads(content), AnySweepEvent)) for seq, content in rows]
 
 
 def _rounds(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:

@@ -546,11 +546,9 @@ AnyEvent = (
     | LogLine
     | EngineFailed
     | RunFinished
-    | SweepStarted
-    | PointStarted
-    | PointFinished
-    | SweepFinished
 )
+# A sweep tells those of its runs, and these between them.
+AnySweepEvent = AnyEvent | SweepStarted | PointStarted | PointFinished | SweepFinished
 
 
 # --- commands and replies between supervisor and engine process -----------------------------

@@ -22,6 +22,7 @@ from profiler.sweep.results import (
 )
 from profiler.sweep.state import PointResult, Sweep
 from profiler.sweep.table import interval_text, progress_text, rows, speedup_text
+from profiler.types import Comparison, Verdict
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report" / "sweep.html"
 # Okabe and Ito's palette: told apart with any colour vision.
@@ -62,7 +63,7 @@ def render_html(sweep: Sweep) -> str:
 def _plots(sweep: Sweep) -> str:
     if sweep.plan is None:
         return ""
-    axis, labels = sweep.plan.axes[0], sweep.labels()
+    axis, labels, baseline = sweep.plan.axes[0], sweep.labels(), sweep.plan.plan.baseline
     names = {spec.label: lane_name(spec) for spec in sweep.plan.plan.engines}
     found = []
     for others, results in slices(sweep, 0).items():
@@ -73,8 +74,8 @@ def _plots(sweep: Sweep) -> str:
             ("Latency, ms", _latencies(results, labels, axis.values)),
             ("Throughput, samples/s", _throughputs(results, labels, axis.values)),
             (
-                f"Speedup over {names[sweep.plan.plan.baseline]}",
-                _speedups(results, sweep.plan.plan.baseline, labels, axis.values),
+                f"Speedup over {names[baseline]}",
+                _speedups(results, baseline, labels, axis.values),
             ),
         ]
         found += [
@@ -83,7 +84,38 @@ def _plots(sweep: Sweep) -> str:
             if lines
         ]
     found.append(_pareto(sweep, names))
+    if len(sweep.plan.axes) > 1:
+        found += [_heat(sweep, label, names) for label in labels if label != baseline]
     return "".join(found)
+
+
+def _heat(sweep: Sweep, label: str, names: dict[str, str]) -> str:
+    """Speedups over the first two axes, in the faster lane's colour; a third at its first value."""
+    assert sweep.plan is not None
+    (first, second, *more), baseline = sweep.plan.axes, sweep.plan.plan.baseline
+    rest = tuple(axis.values[0] for axis in more)
+    by_values = {r.point.values: r for r in sweep.done()}
+    lines = []
+    for down in first.values:
+        cells = []
+        for across in second.values:
+            result = by_values.get((down, across, *rest))
+            pair = comparison(result, baseline, label) if result else None
+            cells.append(_heat_cell(pair, sweep.labels(), baseline))
+        lines.append((escape(f"{first.name} {down}"), *cells))
+    header = ("", *(f"{second.name} {value}" for value in second.values))
+    title = escape(f"Speedup of {names[label]} over {names[baseline]}")
+    return f"<figure><figcaption>{title}</figcaption>{table(header, lines)}</figure>"
+
+
+def _heat_cell(pair: Comparison | None, labels: Sequence[str], baseline: str) -> str:
+    if pair is None:
+        return "–"
+    sure = pair.verdict in (Verdict.FASTER, Verdict.SLOWER)
+    ahead = pair.candidate if pair.speedup > 1 else baseline
+    colour = COLOURS[labels.index(ahead) % len(COLOURS)]
+    text = f"{pair.speedup:.2f}" if sure else f"{pair.speedup:.2f} ?"
+    return f'<span class="swatch" style="background:{colour if sure else "none"}"></span>{text}'
 
 
 def _x(values: Sequence[str], value: str) -> float:
