@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -25,6 +23,7 @@ from profiler.compare import counted
 from profiler.errors import ProfilerError
 from profiler.sweep.axes import axes_of, parse_axis
 from profiler.sweep.points import check_sweep, points
+from profiler.sweep.table import duration_text
 from profiler.types import RunPlan, SweepPlan
 
 POINT_LIMIT_S = 20.0
@@ -143,7 +142,7 @@ class SweepDialog(QDialog):
             most_s = count * (self.limit.value() + START_S * lanes)
             self.estimate.setText(
                 f"{counted(count, 'point')} in random order, each a run of "
-                f"{counted(lanes, 'lane')}: about {_minutes(most_s)} at most, more where models "
+                f"{counted(lanes, 'lane')}: about {duration_text(most_s)} at most, more where models "
                 "take long to load, convert or compile. You can stop and resume it."
             )
         except ProfilerError as error:
@@ -152,9 +151,3 @@ class SweepDialog(QDialog):
         self.problem.setVisible(bool(problem))
         self.estimate.setVisible(not problem)
         self.start.setEnabled(not problem)
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"{math.ceil(seconds / 5) * 5} s"
-    return f"{seconds / 60:.0f} min"

@@ -19,7 +19,7 @@ from profiler.sweep.points import check_sweep, points
 from profiler.sweep.runner import run_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.sweep_file import read_sweep
-from profiler.sweep.table import progress_text, remaining_text, summary
+from profiler.sweep.table import duration_text, progress_text, remaining_text, summary
 from profiler.types import (
     EngineFailed,
     PointFinished,
@@ -89,7 +89,7 @@ def sweep_and_write(
     left = len(state.unfinished()) if before else len(points(sweep.axes))
     progress.note(
         f"{counted(left, 'point')} of at most {limit_s:g} s each, and loading: "
-        f"about {left * limit_s / 60:.0f} min or more"
+        f"{duration_text(left * limit_s)} and more"
     )
     # The runner takes events into a state of its own.
     known = read_sweep(path) if before else None

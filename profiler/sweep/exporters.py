@@ -19,10 +19,10 @@ from profiler.sweep.results import (
     Estimate,
     axis_winners,
     crossings,
+    fastest,
     findings,
     pareto_front,
     slices,
-    winner,
 )
 from profiler.sweep.results import lane_points as all_lane_points
 from profiler.sweep.state import Sweep
@@ -121,7 +121,7 @@ def render_json(sweep: Sweep) -> str:
         del cells["state"]
         point["lanes"].append(cells)
     for result in sweep.done():
-        points[result.point.index]["fastest"] = winner(result.session)
+        points[result.point.index]["fastest"] = fastest(result)
     environment = next((r.session.environment for r in sweep.done()), {})
     found = {
         "format": FORMAT,

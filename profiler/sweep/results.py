@@ -56,7 +56,16 @@ class Crossing:
 
 
 def lane_point(result: PointResult, label: str) -> LanePoint | None:
-    """The lane's figures at a point; None where it has none."""
+    """The lane's figures at a point; None where it has none. Kept once the point is over."""
+    if not result.over:
+        return _lane_point(result, label)
+    if ("figures", label) not in result.known:
+        result.known["figures", label] = _lane_point(result, label)
+    found: LanePoint | None = result.known["figures", label]
+    return found
+
+
+def _lane_point(result: PointResult, label: str) -> LanePoint | None:
     session = result.session
     if label not in session.labels():
         return None
@@ -103,6 +112,16 @@ def comparison(result: PointResult, baseline: str, label: str) -> Comparison | N
         if (found.baseline, found.candidate) == (baseline, label):
             return found
     return None
+
+
+def fastest(result: PointResult) -> str | None:
+    """The point's winner, kept once the point is over."""
+    if not result.over:
+        return winner(result.session)
+    if ("fastest", "") not in result.known:
+        result.known["fastest", ""] = winner(result.session)
+    found: str | None = result.known["fastest", ""]
+    return found
 
 
 def winner(session: Session) -> str | None:
@@ -185,7 +204,7 @@ def findings(sweep: Sweep) -> list[str]:
 
 def axis_winners(results: Sequence[PointResult], axis: int) -> list[tuple[str, str | None]]:
     """The surely fastest lane at each value of the axis, of points where lanes were compared."""
-    return [(r.point.values[axis], winner(r.session)) for r in results if _compared(r)]
+    return [(r.point.values[axis], fastest(r)) for r in results if _compared(r)]
 
 
 def _winners(sweep: Sweep, names: dict[str, str]) -> list[str]:

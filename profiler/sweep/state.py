@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from profiler.session import Session
 from profiler.sweep.axes import labelled
@@ -37,6 +38,8 @@ class PointResult:
     session: Session = field(default_factory=Session)
     state: PointState | None = None
     reason: str = ""
+    # Figures that were worked out, of a point that is over: a window asks for them at each change.
+    known: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def over(self) -> bool:

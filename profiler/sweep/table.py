@@ -115,6 +115,13 @@ def speedup_text(found: Comparison) -> str:
     return f"{found.speedup:.2f} [{found.low:.2f}–{found.high:.2f}] {found.verdict.value}"
 
 
+def duration_text(seconds: float) -> str:
+    """`35 s`, `12 min`."""
+    if seconds < 90:
+        return f"{math.ceil(seconds / 5) * 5} s"
+    return f"{seconds / 60:.0f} min"
+
+
 def remaining_text(sweep: Sweep, index: int) -> str:
     """`point 3 of 10: batch 4, threads 2`."""
     if sweep.plan is None:
