@@ -139,11 +139,11 @@ class SweepDialog(QDialog):
         try:
             count = len(points(self.sweep().axes))
             lanes = len(self._plan.engines)
-            most_s = count * (self.limit.value() + START_S * lanes)
+            most = duration_text(count * (self.limit.value() + START_S * lanes))
             self.estimate.setText(
                 f"{counted(count, 'point')} in random order, each a run of "
-                f"{counted(lanes, 'lane')}: about {duration_text(most_s)} at most, more where models "
-                "take long to load, convert or compile. You can stop and resume it."
+                f"{counted(lanes, 'lane')}: about {most} at most, more where models take long to "
+                "load, convert or compile. You can stop and resume it."
             )
         except ProfilerError as error:
             problem = str(error)
