@@ -82,8 +82,9 @@ class SweepView(QWidget):
         self.heat = HeatMap(self)
         self.table = QTableWidget(self)
         self._build()
-        for plot in (*self.plots, self.front, self.heat):
+        for plot in (*self.plots, self.front):
             plot.point_chosen.connect(self.point_chosen)
+        self.heat.point_chosen.connect(self.point_chosen)
         self.table.itemDoubleClicked.connect(self._on_row_chosen)
         for box in (self.kind, self.along, self.rest, self.figure):
             box.activated.connect(self._draw)

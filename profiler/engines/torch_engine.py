@@ -94,7 +94,7 @@ class TorchEngine:
             tensor.data_ptr(): tensor.numel() * tensor.element_size()
             for tensor in (*self._module.parameters(), *self._module.buffers())
         }
-        return sum(tensors.values()) + torch_precision.packed_bytes(self._module)
+        return int(sum(tensors.values())) + torch_precision.packed_bytes(self._module)
 
     def close(self) -> None:
         self._module = None

@@ -138,8 +138,8 @@ def test_a_stopped_sweep_goes_on_where_it_was(driver: Driver, tmp_path: Path) ->
     ends = [r.session.finished for r in whole.results.values()]
     assert {end.reason for end in ends if isinstance(end, RunFinished)} == {"precision"}
     with duckdb.connect(str(path), read_only=True) as database:
-        states = database.execute("SELECT index, state FROM points ORDER BY index").fetchall()
-    assert states == [(n, "done") for n in range(3)]
+        found = database.execute("SELECT index, state FROM points ORDER BY index").fetchall()
+    assert found == [(n, "done") for n in range(3)]
 
 
 def test_what_a_killed_writer_left_is_resumed(driver: Driver, tmp_path: Path) -> None:
