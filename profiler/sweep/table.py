@@ -65,7 +65,7 @@ def rows(sweep: Sweep) -> list[Row]:
 def _state(sweep: Sweep, result: PointResult) -> str:
     if result.state is not None:
         return result.state.value
-    return "running" if sweep.current == result.point.index else "to do"
+    return "not finished" if sweep.current == result.point.index else "to do"
 
 
 def progress_text(sweep: Sweep) -> str:
