@@ -337,6 +337,7 @@ class MainWindow(QMainWindow):
         bar.addWidget(_menu_button("Recent", self.recent_menu, self))
         bar.addSeparator()
         bar.addAction(self.actions_by_name["profile"])
+        bar.addAction(self.actions_by_name["sweep"])
         bar.addAction(self.actions_by_name["stop"])
         bar.addSeparator()
         self.export_button = _menu_button("Export", self.export_menu, self)

@@ -40,7 +40,7 @@ def convert_precision(
 
     target = out_dir / _key(source, precision, inputs)
     if not (target / MODEL).exists():
-        progress(f"converting to {precision}")
+        progress(f"weights to {precision}")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
             draft = Path(folder) / target.name
