@@ -8,7 +8,17 @@ from pathlib import Path
 # The same imports (`gui`, `profiler`) work from a checkout, a wheel and a frozen bundle.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-COMMANDS = ("profile", "export", "info", "trust")
+COMMANDS = (
+    "profile",
+    "generate",
+    "bench-endpoint",
+    "fastest",
+    "cost",
+    "export",
+    "info",
+    "locate",
+    "trust",
+)
 
 
 def main() -> int:

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.models import block_chain  # noqa: E402
+from benchmarks.models import equal_blocks  # noqa: E402
 from profiler.compare import ENGINE_NAMES  # noqa: E402
 from profiler.environment import describe_environment  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
@@ -72,8 +72,8 @@ def plan_for(
     folder: Path, engine: EngineKind, blocks: int, seed: int, time_limit_s: float
 ) -> RunPlan:
     """Baseline: `BLOCKS` blocks; candidate: `blocks`. Without traced rounds, which have no say."""
-    baseline = block_chain(folder, BLOCKS)
-    candidate = identify(block_chain(folder, blocks))
+    baseline = equal_blocks(folder, BLOCKS)
+    candidate = identify(equal_blocks(folder, blocks))
     engines = [
         EngineSpec(label="baseline", engine=engine),
         EngineSpec(label="candidate", engine=engine, model=candidate),

@@ -1,10 +1,15 @@
-"""Is the imported module as fast as the original, and what does the import of large files cost?
+"""Is the imported module as fast as the original?
 
-    python benchmarks/import_speed.py [--rounds 40] [ResNet-50] [ViT] [BERT] [GPT-2] [import]
+    python benchmarks/import_speed.py [--launches 4] [--rounds 30] [--layers 4] [ResNet-50] ...
 
-A module is exported to ONNX and imported again; both are called in turn, in random order, and each
-round gives one ratio of latencies. BERT, ViT and GPT-2 have base width and four layers. `import`
-writes 500 MB of weights beside a model, and measures the import in a fresh process.
+A module is exported to ONNX and imported again. Each launch is a process of its own with the
+original, the import, and a second copy of the original, which shows what a ratio of equals looks
+like here. Every round calls each of them in turns, in random order, and gives one ratio. Beside
+them stands how many operators each dispatches.
+
+BERT, ViT and GPT-2 have base width and `--layers` layers; parameters are random also where
+`transformers` begins with zeros and ones, since the exporter leaves such out. The second sequence
+is padded, since `transformers` drops a mask of ones at run time, which a graph can't.
 """
 
 from __future__ import annotations
@@ -12,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,180 +28,182 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import onnx
 import torch
 import transformers as hf
-from onnx import TensorProto, helper
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.onnx_models import Model, Wrapped, export
 from profiler.onnx_torch import import_onnx
-from profiler.stats import median_interval
+from profiler.stats import launches_estimate
 
-LAYERS = 4
 STEPS = 64
-WEIGHTS, SIDE = 30, 2048
-MIB = 2**20
+TURN_S = 0.06
+WARMUP = 3
 
 
 def _tokens(model: Any, outputs: list[str], fixed: Any = None) -> Model:
-    ids = torch.randint(0, 1000, (1, STEPS))
+    ids = torch.randint(0, 1000, (2, STEPS))
+    mask = torch.ones_like(ids)
+    mask[1, STEPS * 3 // 4 :] = 0
     names = ["input_ids", "attention_mask"]
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    return Model(Wrapped(model, names, outputs, fixed), inputs)
+    return Model(Wrapped(model, names, outputs, fixed), dict(zip(names, (ids, mask), strict=True)))
 
 
-def resnet() -> Model:
-    """With batch normalization folded into the convolutions, as the exporter does it."""
+def resnet(layers: int, *, folded: bool = False) -> Model:
+    """As its author has it, or with batch normalization folded, as the exporter does it."""
+    del layers
     model: Any = hf.ResNetForImageClassification(hf.ResNetConfig())
     model.eval()
     for layer in list(model.modules()):
-        if hasattr(layer, "convolution") and hasattr(layer, "normalization"):
+        if folded and hasattr(layer, "convolution") and hasattr(layer, "normalization"):
             fused = fuse_conv_bn_eval(layer.convolution, layer.normalization)
             layer.convolution, layer.normalization = fused, torch.nn.Identity()
     module = Wrapped(model, ["pixel_values"], ["logits"])
     return Model(module, {"pixel_values": torch.randn(1, 3, 224, 224)})
 
 
-def vit() -> Model:
-    model = hf.ViTForImageClassification(hf.ViTConfig(num_hidden_layers=LAYERS))
+def folded_resnet(layers: int) -> Model:
+    return resnet(layers, folded=True)
+
+
+def vit(layers: int) -> Model:
+    model = hf.ViTForImageClassification(hf.ViTConfig(num_hidden_layers=layers))
     module = Wrapped(model, ["pixel_values"], ["logits"])
     return Model(module, {"pixel_values": torch.randn(1, 3, 224, 224)})
 
 
-def bert() -> Model:
-    return _tokens(hf.BertModel(hf.BertConfig(num_hidden_layers=LAYERS)), ["last_hidden_state"])
+def bert(layers: int) -> Model:
+    model = hf.BertModel(hf.BertConfig(num_hidden_layers=layers))
+    return _tokens(model, ["last_hidden_state", "pooler_output"])
 
 
-def gpt2() -> Model:
-    model = hf.GPT2Model(hf.GPT2Config(n_layer=LAYERS))
+def gpt2(layers: int) -> Model:
+    model = hf.GPT2Model(hf.GPT2Config(n_layer=layers))
     return _tokens(model, ["last_hidden_state"], {"use_cache": False})
 
 
-MODELS: dict[str, Callable[[], Model]] = {
+MODELS: dict[str, Callable[[int], Model]] = {
     "ResNet-50": resnet,
+    "ResNet-50, folded": folded_resnet,
     "ViT": vit,
     "BERT": bert,
     "GPT-2": gpt2,
 }
 
 
+def build(name: str, layers: int) -> Model:
+    """The same each time."""
+    torch.manual_seed(0)
+    model = MODELS[name](layers)
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    return model
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("parts", nargs="*", default=[*MODELS, "import"])
+    parser.add_argument("--launches", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's choice")
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("models", nargs="*", default=list(MODELS))
     arguments = parser.parse_args()
-    chosen = [name for name in MODELS if name in arguments.parts]
-    if chosen:
-        print("| model | original ms | imported / original |\n|---|---|---|")
-    for name in chosen:
-        print(round_trip(name, arguments.rounds), flush=True)
-    if "import" in arguments.parts:
-        print(large_import())
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.file is not None:
+        found = launch(arguments.models[0], arguments.layers, arguments.file, arguments.rounds)
+        print(json.dumps(found))
+        return 0
+    print("| model | original ms | imported / original | copy / original | operators |")
+    print("|---|---|---|---|---|")
+    for name in arguments.models:
+        print(row(name, arguments), flush=True)
     return 0
 
 
-def round_trip(name: str, rounds: int) -> str:
-    """One row: the ratio's median and interval."""
-    torch.manual_seed(0)
-    model = MODELS[name]()
+def row(name: str, arguments: argparse.Namespace) -> str:
+    """Ratios over all launches with their intervals, and counts of operators."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export(build(name, arguments.layers), path, newer=True)
+        settings = [f"--{key}={getattr(arguments, key)}" for key in ("layers", "rounds", "threads")]
+        command = [sys.executable, __file__, name, f"--file={path}", *settings]
+        runs = [
+            json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            for _ in range(arguments.launches)
+        ]
+    cells = []
+    for which in ("imported", "copy"):
+        ratios = [np.array(run[which]) for run in runs]
+        ratio, low, high = launches_estimate(ratios)
+        cells.append(f"{ratio:.3f} [{low:.3f}-{high:.3f}]")
+    original = float(np.median([run["original_ms"] for run in runs]))
+    counts = " / ".join(str(count) for count in runs[0]["operators"])
+    return f"| {name} | {original:.1f} | {cells[0]} | {cells[1]} | {counts} |"
+
+
+def launch(name: str, layers: int, path: Path, rounds: int) -> dict[str, Any]:
+    """In a child: the ratio of each round, and the original's median in ms."""
+    model, copy = build(name, layers), build(name, layers)
     tensors = tuple(model.inputs.values())
-    with tempfile.TemporaryDirectory() as folder:
-        imported = import_onnx(export(model, Path(folder) / "model.onnx", newer=True))
-        with torch.inference_mode():
-            expected, found = model.module(*tensors), imported(*tensors)
-            assert torch.allclose(expected[0], found[0], rtol=1e-3, atol=1e-4)
-            pairs = [paired(model.module, imported, tensors) for _ in range(rounds + 3)][3:]
-    times = np.array(pairs)
-    ratios = times[:, 1] / times[:, 0]
-    low, high = median_interval(ratios)
-    original = float(np.median(times[:, 0])) * 1e3
-    return f"| {name} | {original:.1f} | {np.median(ratios):.3f} [{low:.3f}-{high:.3f}] |"
-
-
-def paired(original: Any, imported: Any, tensors: tuple[torch.Tensor, ...]) -> list[float]:
-    """Seconds of one call of each, in random order."""
-    found = [0.0, 0.0]
-    modules = (original, imported)
-    for index in random.sample((0, 1), 2):
-        started = time.perf_counter()
-        modules[index](*tensors)
-        found[index] = time.perf_counter() - started
-    return found
-
-
-def large_import() -> str:
-    """A sentence on a model of 500 MB: seconds and memory, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = large_model(Path(folder))
-        run = subprocess.run(
-            [sys.executable, __file__, "--rounds", "0", f"child:{path}"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        found = json.loads(run.stdout)
-    size = WEIGHTS * SIDE * SIDE * 4 / 1e6
-    return (
-        f"{size:.0f} MB of external weights: imported in {found['seconds']:.2f} s; private memory "
-        f"grew by {found['private_mib']:.0f} MiB, {found['after_mib']:.0f} MiB after a call."
-    )
-
-
-def large_model(folder: Path) -> Path:
-    """A chain of matrix products with its weights in a file beside it."""
-    nodes, weights, value = [], [], "x"
-    rng = np.random.default_rng(0)
-    matrix = (rng.standard_normal((SIDE, SIDE)) / np.sqrt(SIDE)).astype(np.float32)
-    for number in range(WEIGHTS):
-        weights.append(onnx.numpy_helper.from_array(matrix, f"w{number}"))
-        nodes.append(helper.make_node("MatMul", [value, f"w{number}"], [f"m{number}"]))
-        value = f"m{number}"
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, SIDE])]
-    outputs = [helper.make_tensor_value_info(value, TensorProto.FLOAT, [1, SIDE])]
-    graph = helper.make_graph(nodes, "large", inputs, outputs, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    path = folder / "large.onnx"
-    onnx.save(model, str(path), save_as_external_data=True, location="weights")
-    return path
-
-
-def private_bytes() -> int:
-    """Memory that only this process has: pages mapped from a file are not counted."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    fields = {line.split(":")[0]: line.split()[1] for line in lines[1:]}
-    return int(fields["Anonymous"]) * 1024
-
-
-def measure_import(path: Path) -> int:
-    """In the child: print seconds and memory as JSON."""
-    small = path.parent / "small.onnx"
-    node = helper.make_node("Relu", ["x"], ["y"])
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = helper.make_graph([node], "g", values[:1], values[1:])
-    onnx.save(helper.make_model(graph, ir_version=9), str(small))
-    import_onnx(small)
-    before = private_bytes()
-    started = time.perf_counter()
-    module = import_onnx(path)
-    seconds = time.perf_counter() - started
-    grown = private_bytes() - before
+    modules = (model.module, import_onnx(path), copy.module)
     with torch.inference_mode():
-        module(torch.randn(1, SIDE))
-    after = private_bytes() - before
-    print(
-        json.dumps(
-            {
-                "seconds": seconds,
-                "private_mib": grown / MIB,
-                "after_mib": after / MIB,
-                "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            }
-        )
-    )
-    return 0
+        expected = [t.clone() for t in modules[0](*tensors)]
+        for module in modules[1:]:
+            for actual, wanted in zip(module(*tensors), expected, strict=True):
+                torch.testing.assert_close(actual, wanted, rtol=1e-3, atol=1e-3)
+        for module in modules * WARMUP:
+            module(*tensors)
+        calls = max(1, round(TURN_S / turn(modules[0], tensors, 1)))
+        times = np.array([one_round(modules, tensors, calls) for _ in range(rounds)])
+    return {
+        "original_ms": float(np.median(times[:, 0])) * 1e3,
+        "imported": list(times[:, 1] / times[:, 0]),
+        "copy": list(times[:, 2] / times[:, 0]),
+        "operators": [operators(module, tensors) for module in modules[:2]],
+    }
+
+
+def one_round(modules: Any, tensors: tuple[torch.Tensor, ...], calls: int) -> list[float]:
+    """Seconds a call of each; every module has a turn there and one on the way back."""
+    order = random.sample(range(len(modules)), len(modules))
+    spent = [0.0] * len(modules)
+    for index in (*order, *reversed(order)):
+        spent[index] += turn(modules[index], tensors, calls) / 2
+    return spent
+
+
+def turn(module: Any, tensors: tuple[torch.Tensor, ...], calls: int) -> float:
+    """Median of the seconds of a few calls."""
+    found = []
+    for _ in range(calls):
+        started = time.perf_counter()
+        module(*tensors)
+        found.append(time.perf_counter() - started)
+    return float(np.median(found))
+
+
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operators that reach a kernel or make a view."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operators(module: Any, tensors: tuple[torch.Tensor, ...]) -> int:
+    with torch.no_grad(), _Counting() as counting:
+        module(*tensors)
+    return int(counting.count)
 
 
 if __name__ == "__main__":
-    child = next((a for a in sys.argv if a.startswith("child:")), "")
-    sys.exit(measure_import(Path(child.removeprefix("child:"))) if child else main())
+    sys.exit(main())

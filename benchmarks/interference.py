@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
 from profiler.stats import median_interval  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load  # noqa: E402
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Latencies, Load  # noqa: E402
 
 TURN_NS = 100_000_000
 IDLE_S = 0.1
@@ -75,12 +75,17 @@ def print_pair(name: str, other: str, lanes: dict[str, Lane], rounds: int) -> No
         for before in random.sample(("idle", "other"), 2):
             time.sleep(IDLE_S)
             if before == "other":
-                lanes[other].infer(lanes[other].calls_in(TURN_NS), 120.0)
-            reply = lanes[name].infer(lanes[name].calls_in(TURN_NS), 120.0)
+                take_turn(lanes[other])
+            reply = take_turn(lanes[name])
             found[before] = float(np.median(reply.latencies_ns))
         ratios.append(found["other"] / found["idle"])
     low, high = median_interval(np.array(ratios))
     print(f"| {name} | {other} | {np.median(ratios):.3f} | {low:.3f} – {high:.3f} |", flush=True)
+
+
+def take_turn(lane: Lane) -> Latencies:
+    """As in a run."""
+    return lane.infer(lane.calls_in(TURN_NS), 120.0, lane.lead_in(LEAD_IN_NS))
 
 
 if __name__ == "__main__":

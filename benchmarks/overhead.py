@@ -1,12 +1,15 @@
-"""Does Dualscope's own work show in its numbers? Its p50 against a bare loop's, interleaved.
+"""Does Dualscope's own work show in its numbers?
 
-    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--window]
+    python benchmarks/overhead.py [--launches 10] [--rounds 12]
+    python benchmarks/overhead.py --window [--launches 8]
 
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
 order. Both are launched anew `--launches` times, and the paired ratios of their medians have the
-interval of `profiler.stats`. With `--window` Dualscope's window is open and plots a recorded run
-again and again while Dualscope's lane has its turn; it is halted while the bare loop has its.
+interval of `profiler.stats`.
+
+With `--window`: the p50 of a run that the window shows, against that of the same run without a
+window, `--launches` times in turn; the median of the ratios with its interval.
 """
 
 from __future__ import annotations
@@ -25,35 +28,40 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
-import psutil  # noqa: E402
 
 from benchmarks.models import block_chain  # noqa: E402
 from profiler.inputs import make_arrays  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
-from profiler.stats import launches_estimate  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load, ModelInfo  # noqa: E402
+from profiler.plan import default_plan  # noqa: E402
+from profiler.recorder import record  # noqa: E402
+from profiler.session import Session  # noqa: E402
+from profiler.stats import launches_estimate, median_interval  # noqa: E402
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan  # noqa: E402
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
 TURN_NS = 100_000_000
 # Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
 PAUSE_S = 0.02
+RUN_S = 5.0
 
 # The plain script: nothing of Dualscope in it, and no options.
 BARE = """
-import sys, time, numpy, onnxruntime
+import statistics, sys, time, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
 print("ready", flush=True)
 for line in sys.stdin:
     latencies = []
-    for _ in range(int(line)):
+    calls, warm = map(int, line.split())
+    for _ in range(calls):
         start = time.perf_counter_ns()
         session.run(None, feeds)
         latencies.append(time.perf_counter_ns() - start)
-    print(sorted(latencies)[len(latencies) // 2], flush=True)
+    print(statistics.median(latencies[warm:]), flush=True)
 """
 
 
@@ -61,21 +69,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--launches", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=12, help="of each launch")
-    parser.add_argument("--window", action="store_true", help="with the window open and plotting")
-    parser.add_argument("--plot-for", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--window", action="store_true", help="against runs in the window")
+    parser.add_argument("--in-window", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.plot_for:
-        return plot_again_and_again(arguments.plot_for)
-    print("| bare p50 | Dualscope / bare | 95 % interval | difference |\n|---|---|---|---|")
+    if arguments.in_window:
+        return run_in_window(arguments.in_window)
+    what = "in the window / without" if arguments.window else "Dualscope / bare"
+    print(f"| p50 | {what} | 95 % interval | difference |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        window = Window(Path(folder)) if arguments.window else None
-        try:
-            for shape in MODELS:
-                model = block_chain(Path(folder), *shape)
-                compare(model, Path(folder), arguments.launches, arguments.rounds, window)
-        finally:
-            if window:
-                window.close()
+        for shape in MODELS:
+            model = block_chain(Path(folder), *shape)
+            if arguments.window:
+                compare_window(model, Path(folder), arguments.launches)
+            else:
+                compare(model, Path(folder), arguments.launches, arguments.rounds)
     return 0
 
 
@@ -98,9 +105,10 @@ class BareLoop:
         self._process.kill()
         self._process.communicate()
 
-    def median_ns(self, calls: int) -> float:
+    def median_ns(self, calls: int, warm: int) -> float:
+        """Of the calls after the first `warm`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{calls}\n")
+        self._process.stdin.write(f"{warm + calls} {warm}\n")
         self._process.stdin.flush()
         return float(self._read())
 
@@ -109,13 +117,13 @@ class BareLoop:
         return self._process.stdout.readline().strip()
 
 
-def compare(model: Path, folder: Path, launches: int, rounds: int, window: Window | None) -> None:
+def compare(model: Path, folder: Path, launches: int, rounds: int) -> None:
     """Print one row."""
     info = inspect_model(model)
     values = folder / "values.npz"
     np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
     pairs = [
-        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds, window)
+        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds)
         for number in range(launches)
     ]
     ratio, low, high = launches_estimate([found[:, 0] / found[:, 1] for found in pairs])
@@ -129,7 +137,7 @@ def compare(model: Path, folder: Path, launches: int, rounds: int, window: Windo
 
 
 def one_launch(
-    model: Path, info: ModelInfo, values: Path, folder: Path, rounds: int, window: Window | None
+    model: Path, info: ModelInfo, values: Path, folder: Path, rounds: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Medians in ns of [rounds, (Dualscope's lane, the bare loop)], both in new processes."""
     spec = EngineSpec(label="ort", engine=EngineKind.ORT)
@@ -141,112 +149,107 @@ def one_launch(
             lane.request(load, 120.0)
             for _ in range(5):
                 lane.infer(lane.calls_in(TURN_NS), 120.0)
-                bare.median_ns(lane.calls_in(TURN_NS))
+                bare.median_ns(lane.calls_in(TURN_NS), 0)
                 time.sleep(PAUSE_S)
             calls = lane.calls_in(TURN_NS)
             for _ in range(rounds):
                 found = {}
                 for name in random.sample(("lane", "bare"), 2):
                     if name == "lane":
-                        found[name] = float(np.median(lane.infer(calls, 120.0).latencies_ns))
+                        timed = lane.infer(calls, 120.0, lane.lead_in(LEAD_IN_NS))
+                        found[name] = float(np.median(timed.latencies_ns))
                         continue
-                    if window:
-                        window.halt()
-                    found[name] = bare.median_ns(calls)
+                    found[name] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
                     time.sleep(PAUSE_S)
-                    if window:
-                        window.go_on()
                 pairs.append((found["lane"], found["bare"]))
         finally:
             lane.close()
     return np.array(pairs)
 
 
-class Window:
-    """Dualscope's window in a process of its own, plotting as in a run."""
+def compare_window(model: Path, folder: Path, pairs: int) -> None:
+    """Print one row."""
+    plan = plan_of(model)
+    measured = []
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--in-window", str(model)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DUALSCOPE_CONFIG": str(folder)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().strip() == "ready"
+        for number in range(pairs):
+            found = {}
+            for where in random.sample(("window", "alone"), 2):
+                if where == "window":
+                    process.stdin.write("run\n")
+                    process.stdin.flush()
+                    found[where] = float(process.stdout.readline())
+                    continue
+                session = Session()
+                path = folder / f"{model.stem}-{number}.dualscope"
+                for event in record(plan, path, cancelled=lambda: False):
+                    session.apply(event)
+                found[where] = p50_of(session)
+            measured.append((found["window"], found["alone"]))
+    finally:
+        process.kill()
+        process.communicate()
+    values = np.array(measured)
+    ratios = values[:, 0] / values[:, 1]
+    low, high = median_interval(ratios)
+    print(
+        f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {np.median(ratios):.4f} "
+        f"| {low:.4f} – {high:.4f} "
+        f"| {np.median(values[:, 0] - values[:, 1]) / 1e3:+.2f} µs |",
+        flush=True,
+    )
 
-    def __init__(self, folder: Path) -> None:
-        demo = ROOT / "resources" / "demo" / "demo.onnx"
-        session = folder / "replayed.dualscope"
-        subprocess.run(
-            [
-                *(sys.executable, str(ROOT / "main.py"), "profile", str(demo)),
-                *("--time-limit", "10s", "-o", str(session)),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--plot-for", str(session)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "DUALSCOPE_CONFIG": str(folder)},
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().strip() == "plotting"
-        process = psutil.Process(self._process.pid)
-        self._family = [process, *process.children(recursive=True)]
 
-    def halt(self) -> None:
-        for process in self._family:
-            process.suspend()
-
-    def go_on(self) -> None:
-        for process in self._family:
-            process.resume()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+def plan_of(model: Path) -> RunPlan:
+    """One lane, for as long as the time limit says."""
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+    plan = default_plan(inspect_model(model), engines=[spec], baseline="ort", time_limit_s=RUN_S)
+    stopping = msgspec.structs.replace(plan.stopping, target_width=0.0)
+    return msgspec.structs.replace(plan, stopping=stopping)
 
 
-def plot_again_and_again(path: Path) -> int:
-    """Feed the window with a recorded run's events at the rate of a real one."""
+def p50_of(session: Session) -> float:
+    found = session.latency_stats("ort")
+    assert found is not None
+    return found.p50_ns
+
+
+def run_in_window(model: Path) -> int:
+    """Run the plan whenever a line comes; answer with the p50 in ns."""
     from gui import app
 
     app.prepare()
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import QSocketNotifier, QTimer
     from PySide6.QtWidgets import QApplication
 
     application = QApplication(sys.argv[:1])
     app.set_up(application)
     from gui.main_window import MainWindow
-    from profiler.session import Session
-    from profiler.session_file import read_session
-    from profiler.types import Event, RunStarted
 
-    stored = read_session(path)
-    assert stored.plan is not None
-    first = RunStarted(
-        time_ns=stored.started_ns,
-        plan=stored.plan,
-        environment=stored.environment,
-        dualscope_version=stored.version,
-    )
-    rounds = [r for found in stored.rounds.values() for r in found]
-    traces = [t for found in stored.traces.values() for t in found]
-    events: list[Event] = sorted(
-        [*rounds, *traces, *stored.telemetry], key=lambda event: event.time_ns
-    )
+    plan = plan_of(model)
     window = MainWindow()
     window.resize(1400, 880)
     window.show()
-    window.graph.show_forms([("ONNX", Path(stored.plan.model.path))])
-    position = len(events)
+    window.graph.show_forms([("ONNX", model)])
 
-    def feed() -> None:
-        nonlocal position
-        if position >= len(events):
-            window.session_model.show(Session(), None)
-            window.session_model.apply([first])
-            position = 0
-        window.session_model.apply(events[position : position + 2])
-        position += 2
+    def start() -> None:
+        sys.stdin.readline()
+        window.runs.start(plan)
 
-    timer = QTimer()
-    timer.timeout.connect(feed)
-    timer.start(50)
-    QTimer.singleShot(3000, lambda: print("plotting", flush=True))
+    notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
+    notifier.activated.connect(start)
+    window.runs.ended.connect(lambda _: print(p50_of(window.session_model.session), flush=True))
+    QTimer.singleShot(8000, lambda: print("ready", flush=True))
     return int(application.exec())
 
 

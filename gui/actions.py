@@ -24,6 +24,14 @@ class ActionSpec:
 
 ACTIONS = (
     ActionSpec("open", "&Open…", "&File", "choose_file", "Ctrl+O", "Open a model or session", True),
+    ActionSpec(
+        "open_folder",
+        "Open &Folder…",
+        "&File",
+        "choose_folder",
+        "Ctrl+Shift+O",
+        "Open a folder that transformers saved a language model in",
+    ),
     ActionSpec("save_session", "&Save Session As…", "&File", "save_session", "Ctrl+S"),
     ActionSpec("trusted", "&Trusted Files…", "&File", "show_trusted"),
     ActionSpec("quit", "&Quit", "&File", "close", "Ctrl+Q"),
@@ -31,7 +39,15 @@ ACTIONS = (
         "profile", "▶ &Profile", "&Run", "profile", "F5", "Measure the lanes (F5)", toolbar=True
     ),
     ActionSpec(
-        "sweep", "S&weep…", "&Run", "choose_sweep", "F6", "Measure at several values (F6)", True
+        "fastest",
+        "Find the &Fastest…",
+        "&Run",
+        "find_fastest",
+        "F6",
+        "Search each engine's options for the fastest configuration (F6)",
+    ),
+    ActionSpec(
+        "sweep", "S&weep…", "&Run", "choose_sweep", "F7", "Measure at several values (F7)", True
     ),
     ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True

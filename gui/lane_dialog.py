@@ -20,7 +20,15 @@ from PySide6.QtWidgets import (
 from gui.background import Task
 from profiler.compare import ENGINE_NAMES
 from profiler.errors import ProfilerError
-from profiler.lanes import COMMON, FLAG, OPTIONS, Option, lane_spec, takes
+from profiler.lanes import (
+    FLAG,
+    Option,
+    common_of,
+    generates,
+    lane_spec,
+    options_of,
+    takes,
+)
 from profiler.types import EngineKind, EngineSpec, ModelKind
 
 DEFAULT = "default"
@@ -28,14 +36,23 @@ MODEL_FILTER = "Models (*.onnx *.pt *.pth *.jit *.pt2);;All files (*)"
 
 
 class LaneDialog(QDialog):
-    """Ask for one lane; `kind` is the model's. `spec` holds it after it was accepted."""
+    """Ask for one lane; `kind` is the model's. `spec` holds it after it was accepted.
+
+    `generation`: a lane that generates text.
+    """
 
     def __init__(
-        self, kind: ModelKind, spec: EngineSpec | None = None, parent: QWidget | None = None
+        self,
+        kind: ModelKind,
+        spec: EngineSpec | None = None,
+        parent: QWidget | None = None,
+        *,
+        generation: bool = False,
     ) -> None:
         super().__init__(parent)
         self.spec = spec
         self._kind = kind
+        self._generation = generation
         self._task: Task | None = None
         self.setWindowTitle("Lane")
         self.setMinimumWidth(460)
@@ -67,7 +84,8 @@ class LaneDialog(QDialog):
     def _fill(self, spec: EngineSpec | None) -> None:
         kind = spec.model.kind if spec and spec.model else self._kind
         for engine in EngineKind:
-            if takes(engine, kind) or (spec and spec.engine is engine):
+            fits = generates if self._generation else takes
+            if fits(engine, kind) or (spec and spec.engine is engine):
                 self.engine.addItem(ENGINE_NAMES[engine], engine)
         if spec is not None:
             self.engine.setCurrentIndex(self.engine.findData(spec.engine))
@@ -80,7 +98,8 @@ class LaneDialog(QDialog):
         self.fields.clear()
         engine = EngineKind(self.engine.currentData())
         given = _texts(spec) if spec else {}
-        for name, option in (OPTIONS[engine] | COMMON).items():
+        own = options_of(engine, generation=self._generation)
+        for name, option in (own | common_of(engine)).items():
             field = self._field(name, option)
             field.setToolTip(option.help)
             if name in given and isinstance(field, QComboBox):
@@ -88,7 +107,7 @@ class LaneDialog(QDialog):
             elif name in given and isinstance(field, QLineEdit):
                 field.setText(given[name])
             self.fields[name] = field
-            title = name.replace("_", " ").capitalize().replace("Io ", "I/O ")
+            title = name.replace("_", " ").capitalize().replace("Io ", "I/O ").replace("Url", "URL")
             self._form.addRow(title, field)
         self.adjustSize()
 
@@ -140,7 +159,12 @@ class LaneDialog(QDialog):
         engine = EngineKind(self.engine.currentData())
         label, chosen = self.label.text().strip(), self._chosen()
         # A lane's own model file is read whole, for its hash.
-        self._task = Task(lambda cancelled, _: lane_spec(label, engine, chosen, cancelled), self)
+        self._task = Task(
+            lambda cancelled, _: lane_spec(
+                label, engine, chosen, cancelled, generation=self._generation
+            ),
+            self,
+        )
         self._task.done.connect(self._on_made)
         self._task.failed.connect(self._on_refused)
         self.setEnabled(False)

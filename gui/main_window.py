@@ -8,6 +8,7 @@ from PySide6.QtCore import QByteArray, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
+    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
@@ -24,6 +25,7 @@ from gui import settings, theme
 from gui.actions import ACTIONS, add_actions
 from gui.background import Task
 from gui.dialogs.sweep_dialog import SweepDialog
+from gui.fastest_controller import FastestController
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
 from gui.plan_draft import PlanDraft
@@ -32,12 +34,16 @@ from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
 from gui.sweep_model import SweepModel
+from gui.views.cost_view import CostView
+from gui.views.fastest_view import FastestView
+from gui.views.generation_view import GenerationView
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
 from gui.views.model_panel import ModelPanel
 from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
+from gui.views.recommendation_card import RecommendationCard
 from gui.views.report_view import ReportView
 from gui.views.sweep_view import SweepView
 from gui.views.timeline_view import TimelineView
@@ -45,13 +51,14 @@ from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
+from profiler.search.planning import plan_so_far
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
 from profiler.sweep.exporters import export_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import progress_text
 from profiler.telemetry import gpu_status
-from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, SweepPlan
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question, SweepPlan
 from profiler.version import VERSION
 
 SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
@@ -68,6 +75,7 @@ class MainWindow(QMainWindow):
         self.draft.time_limit_s = self.settings.time_limit_s
         self.draft.target_width = self.settings.target_width
         self.session_model = SessionModel(self)
+        self.session_model.ask(Question(goal=self.settings.goal, cost=self.settings.cost))
         self.sweep_model = SweepModel(self)
         self.runs = RunController(self.session_model, self.sweep_model, self)
         self.opener = Opener(self)
@@ -89,6 +97,12 @@ class MainWindow(QMainWindow):
     def choose_file(self) -> None:
         """Ask for a model or session."""
         path, _ = QFileDialog.getOpenFileName(self, "Open", self.settings.last_folder, FILTER)
+        if path:
+            self.open_path(Path(path))
+
+    def choose_folder(self) -> None:
+        """Ask for a transformers folder."""
+        path = QFileDialog.getExistingDirectory(self, "Open Folder", self.settings.last_folder)
         if path:
             self.open_path(Path(path))
 
@@ -114,6 +128,10 @@ class MainWindow(QMainWindow):
             return
         self.messages.clear()
         self.opener.check(plan, self.runs.start)
+
+    def find_fastest(self) -> None:
+        """Search each engine's options."""
+        self.fastest.ask()
 
     def choose_sweep(self) -> None:
         """Ask what to vary, and begin."""
@@ -239,8 +257,10 @@ class MainWindow(QMainWindow):
         self.sweep_view.restyle()
         self.graph.graph.set_dark(theme.is_dark())
         self.graph.recolour()
+        self.generation.restyle()
         self.model_panel.refresh()
         self.report.refresh()
+        self.fastest_view.refresh()
 
     def open_sessions_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(settings.sessions_folder())))
@@ -267,12 +287,16 @@ class MainWindow(QMainWindow):
         self._build_toolbar()
         self.messages = MessageBar(self)
         self.banner = VerdictBanner(self.session_model, self)
+        self.card = RecommendationCard(self.session_model, self)
         self.model_panel = ModelPanel(self.draft, self)
         self.graph = GraphPanel(self.session_model, self)
+        self.generation = GenerationView(self.session_model, self)
         self.why = WhyView(self.session_model, self)
         self.operators = OperatorsView(self.session_model, self)
         self.timeline = TimelineView(self.session_model, self)
         self.outputs = OutputsView(self.session_model, self)
+        self.cost = CostView(self.session_model, self)
+        self.fastest_view = FastestView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
         self.sweep_view = SweepView(self.sweep_model, self)
@@ -282,11 +306,14 @@ class MainWindow(QMainWindow):
         self.tabs.setDocumentMode(True)
         for widget, title in (
             (self.graph, "Graph"),
+            (self.generation, "Generation"),
             (self.why, "Why"),
             (self.operators, "Operators"),
             (self.timeline, "Timeline"),
             (self.sweep_view, "Sweep"),
             (self.outputs, "Outputs"),
+            (self.cost, "Cost"),
+            (self.fastest_view, "Fastest"),
             (self.report, "Report"),
             (self.log, "Log"),
         ):
@@ -295,7 +322,7 @@ class MainWindow(QMainWindow):
         upper.addWidget(self.model_panel)
         upper.addWidget(self.tabs)
         upper.setStretchFactor(1, 1)
-        upper.setSizes([372, 900])
+        upper.setSizes([392, 880])
         upper.setChildrenCollapsible(False)
         self.body = QSplitter(Qt.Orientation.Vertical, self)
         self.body.addWidget(upper)
@@ -307,7 +334,10 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(8, 8, 8, 0)
         layout.addWidget(self.messages)
-        layout.addWidget(self.banner)
+        answer = QHBoxLayout()
+        answer.addWidget(self.banner, 3)
+        answer.addWidget(self.card, 2)
+        layout.addLayout(answer)
         layout.addWidget(self.body, 1)
         self.setCentralWidget(centre)
 
@@ -372,16 +402,27 @@ class MainWindow(QMainWindow):
         self.runs.ended.connect(self._on_run_ended)
         self.session_model.events_applied.connect(self._on_events_applied)
         self.session_model.session_reset.connect(self._refresh)
+        self.session_model.question_changed.connect(self._on_question_changed)
+        self.card.details_wanted.connect(lambda: self.tabs.setCurrentWidget(self.report))
         self.graph.node_selected.connect(self.operators.select_node)
         self.operators.node_selected.connect(self.graph.select_node)
         self.operators.node_selected.connect(self.why.select_node)
         self.graph.node_selected.connect(self.why.select_node)
+        self.outputs.locate_wanted.connect(self.runs.locate)
+        for shown in (self.graph, self.operators, self.why):
+            self.outputs.node_selected.connect(shown.select_node)
         self.why.node_selected.connect(self.graph.select_node)
         self.why.node_selected.connect(self.operators.select_node)
         for chooser in (self.graph, self.operators, self.why):
             chooser.node_selected.connect(self.timeline.select_node)
         for shown in (self.graph, self.operators, self.why):
             self.timeline.node_selected.connect(shown.select_node)
+        self.fastest = FastestController(
+            self.draft, self.opener, self.runs, self.session_model, self._in_background, self
+        )
+        self.fastest.begun.connect(lambda: self.tabs.setCurrentWidget(self.fastest_view))
+        self.fastest_view.lane_wanted.connect(self.fastest.use)
+        self.fastest_view.program_wanted.connect(self.fastest.save_program)
         self._gpu_task = Task(lambda *_: gpu_status(), self)
         self._gpu_task.done.connect(self._on_gpu_status)
         self._gpu_task.start()
@@ -401,18 +442,26 @@ class MainWindow(QMainWindow):
         session = self.session_model.session
         enabled = {
             "open": not running,
+            "open_folder": not running,
             "profile": ready and not running and not self.opener.is_busy,
-            "sweep": ready and not running and not self.opener.is_busy,
+            "fastest": ready and not running and not self.opener.is_busy,
+            "sweep": ready and not (running or self.opener.is_busy or self.draft.generates),
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
             "save_session": not running
             and (self.session_model.path or self.sweep_model.path) is not None,
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
-        self.export_menu.setEnabled(session.plan is not None)
-        self.export_button.setEnabled(session.plan is not None)
+        generating = self.generation.applies or self.draft.generates
+        self.tabs.setTabVisible(self.tabs.indexOf(self.generation), generating)
+        something = session.plan is not None or session.search.plan is not None
+        self.export_menu.setEnabled(something)
+        self.export_button.setEnabled(something)
         self.model_panel.set_editable(not running)
-        self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
+        self.outputs.set_busy(running)
+        self.sweep_view.set_state(
+            ready=ready and not self.draft.generates, running=running and self.runs.sweeping
+        )
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -451,13 +500,14 @@ class MainWindow(QMainWindow):
     def _on_session_opened(self, session: Session, path: Path) -> None:
         settings.remember_file(self.settings, path)
         self._save_settings()
-        if session.plan is None:
+        plan = session.plan or plan_so_far(session.search)
+        if plan is None:
             self.messages.show_error(
                 SessionFileError(f"{path.name} holds no run.", "It was broken off at its start.")
             )
             return
         self.opener.drop_form()
-        self.draft.set_plan(session.plan)
+        self.draft.set_plan(plan)
         self.sweep_model.show(Sweep(), None)
         self.session_model.show(session, path)
         self.status.show_session(session)
@@ -488,7 +538,7 @@ class MainWindow(QMainWindow):
 
     def _show_graph_of_draft(self) -> None:
         assert self.draft.info is not None
-        if Path(self.draft.info.source.path).is_file():
+        if Path(self.draft.info.source.path).exists():
             self._show_graph(self.draft.info)
         else:
             name = Path(self.draft.info.source.path).name
@@ -546,6 +596,12 @@ class MainWindow(QMainWindow):
             hint = f"{failure.hint} The other lanes went on; see the Log tab.".strip()
             message = f"{session.name(label)} failed while {failure.phase}: {failure.message}"
             self.messages.show_error(ProfilerError(message, hint))
+
+    def _on_question_changed(self) -> None:
+        question = self.session_model.question
+        self.settings.goal, self.settings.cost = question.goal, question.cost
+        self.report.refresh()
+        self._save_settings()
 
     def _on_gpu_status(self, text: object) -> None:
         self.device_chip.setText(f"CPU  ·  {text}")

@@ -95,6 +95,16 @@ class Opener(QObject):
         self.again = lambda: self.check(plan, then)
         self._start("Checking the model file…", work, go_on)
 
+    def prepare(
+        self,
+        text: str,
+        work: Callable[[Callable[[], bool], Callable[[str], None]], object],
+        then: Callable[[object], None],
+    ) -> None:
+        """Call `then` with what `work` finds; else `failed` says why not. `text`: what goes on."""
+        self.again = lambda: self.prepare(text, work, then)
+        self._start(text, work, then)
+
     def find_form(self, source: ModelSource, inputs: tuple[InputSpec, ...]) -> None:
         """Convert to ONNX, or take it from the cache, so that there is a graph to draw."""
         self.drop_form()

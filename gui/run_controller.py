@@ -1,34 +1,43 @@
-"""Starts and stops runs and sweeps, and carries their events to the models at 20 Hz."""
+"""Starts and stops runs, searches and sweeps, and carries their events to the models.
+
+At 20 Hz, or between turns where the window has no core of its own.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gui.run_thread import Cancelled, RunThread
+from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
 from gui.sweep_model import SweepModel
+from profiler.locate import record_first_difference
 from profiler.placement import kept_off
 from profiler.recorder import record
+from profiler.search import runner
 from profiler.session import Session
 from profiler.session_file import SUFFIX
 from profiler.sweep.runner import run_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.sweep_file import read_sweep
-from profiler.types import Event, PointStarted, RunPlan, SweepPlan
+from profiler.types import Event, PointStarted, RunPlan, SearchPlan, SweepPlan
 
 PULL_INTERVAL_MS = 50
+# While a turn is so long that none ends.
+STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
-    """One run or sweep at a time. Signals: `started()`, `ended(ProfilerError or None)`.
+    """One run, search or sweep, or one look inside of a model, at a time.
 
-    `sweeping`: whether the run that goes on, or went on last, is a sweep.
+    Signals: `started()`, `ended(ProfilerError or None)`. `sweeping`: whether what goes on, or went
+    on last, is a sweep.
     """
 
     started = Signal()
@@ -45,7 +54,8 @@ class RunController(QObject):
         self._placed = ExitStack()
         self._timer = QTimer(self)
         self._timer.setInterval(PULL_INTERVAL_MS)
-        self._timer.timeout.connect(self._pull)
+        self._timer.timeout.connect(self._on_timer)
+        self._pulled_at_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -59,32 +69,52 @@ class RunController(QObject):
 
     def start(self, plan: RunPlan) -> None:
         """Begin a run; its session file lies in the sessions' folder."""
+        self._start(plan, record)
+
+    def start_search(self, plan: SearchPlan) -> None:
+        """Begin a search for the fastest configuration, kept in the same way."""
+        self._start(plan, runner.record)
+
+    def locate(self, candidate: str) -> None:
+        """Look for the first layer that differs from the baseline's, in the session shown."""
+        session = self._model.session
+        if self._thread is None and session.plan is not None:
+            path = self._model.path
+            self._go(partial(record_first_difference, session, path, [candidate]), session.plan)
+
+    def _start(self, plan: RunPlan | SearchPlan, recording: Callable[..., Iterator[Event]]) -> None:
         if self._thread is not None:
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
-        self.sweeping = False
         self._sweeps.show(Sweep(), None)
         self._model.show(Session(), path)
-        self._start(lambda cancelled: record(plan, path, cancelled=cancelled), plan)
+        self._go(partial(recording, plan, path), plan)
 
     def start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
         """Begin a sweep, or go on with the one in that file."""
         if self._thread is not None:
             return
         path = resumed or _free_path(sessions_folder(), f"{Path(sweep.plan.model.path).stem}-sweep")
-        self.sweeping = True
         self._model.show(Session(), None)
         self._sweeps.show(self._sweeps.sweep if resumed else Sweep(), path)
 
-        def events(cancelled: Cancelled) -> Iterator[Event]:
+        def source(cancelled: Callable[[], bool]) -> Iterator[Event]:
             before = read_sweep(path) if resumed else None
             return run_sweep(sweep, path, cancelled=cancelled, before=before)
 
-        self._start(events, sweep.plan)
+        self._go(source, sweep.plan, sweeping=True)
 
-    def _start(self, events: Callable[[Cancelled], Iterator[Event]], plan: RunPlan) -> None:
-        self._thread = RunThread(events, self)
+    def _go(
+        self,
+        source: Callable[..., Iterator[Event]],
+        plan: RunPlan | SearchPlan,
+        *,
+        sweeping: bool = False,
+    ) -> None:
+        self.sweeping = sweeping
+        self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
         self._thread.finished.connect(self._on_finished)
+        self._thread.turn_over.connect(self._on_turn_over)
         self._thread.start()
         self._timer.start()
         # The run's own thread keeps itself off the lanes' CPUs; this is for the UI thread.
@@ -96,7 +126,22 @@ class RunController(QObject):
         if self._thread is not None:
             self._thread.stop()
 
+    def _on_timer(self) -> None:
+        still = self._thread is not None and self._thread.wants_stillness
+        if not still or time.monotonic() - self._pulled_at_s >= STILL_INTERVAL_S:
+            self._pull()
+
+    def _on_turn_over(self) -> None:
+        self._pull()
+        # A change posts its painting, and some of that posts more: two rounds of the event loop.
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, self._tell_shown))
+
+    def _tell_shown(self) -> None:
+        if self._thread is not None:
+            self._thread.shown()
+
     def _pull(self) -> None:
+        self._pulled_at_s = time.monotonic()
         if self._thread is None:
             return
         events = self._thread.take()
@@ -119,6 +164,7 @@ class RunController(QObject):
         self._placed.close()
         self._pull()
         self._model.refresh_verdict(now=True)
+        self._model.close()
         self._thread = None
         thread.deleteLater()
         self.ended.emit(thread.error)

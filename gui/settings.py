@@ -11,6 +11,7 @@ import msgspec
 import platformdirs
 
 from profiler.settings_folder import config_folder
+from profiler.types import CostSettings, Goal
 
 VERSION = 1
 RECENT_FILES = 12
@@ -30,6 +31,8 @@ class Settings(msgspec.Struct, kw_only=True):
     export_folder: str = ""
     time_limit_s: float = 60.0
     target_width: float = 0.02
+    goal: Goal = Goal.LATENCY
+    cost: CostSettings = CostSettings()
 
 
 def path() -> Path:

@@ -5,9 +5,12 @@ docs/alignment.md tells the rules and how well they do.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from profiler.call_matching import Call, match_calls
 from profiler.leftovers import LaneGraph, place_leftovers
@@ -15,6 +18,8 @@ from profiler.op_kinds import GLUE, kind_of
 from profiler.types import GraphNode, ModelGraph, OperatorRow
 from profiler.union_find import UnionFind
 
+# ONNX Runtime's quantizer makes "fc_quant" and "fc_quant_output_scale_mul" of "fc".
+WRITTEN_BY_QUANTIZER = re.compile(r"(.+?)_quant(?:_\w+)?$")
 # ("node", number of the graph, value name) or ("op", lane, index of its row).
 Item = tuple[str, int, str | int]
 
@@ -43,6 +48,9 @@ class Part:
 def align(baseline: LaneOperators, candidate: LaneOperators) -> list[Part]:
     """Every operator of both lanes in exactly one part, in the order of execution."""
     same = _same_graph(baseline.graph, candidate.graph)
+    if not same:
+        baseline = LaneOperators(baseline.rows, _named_after(baseline.graph, candidate.graph))
+        candidate = LaneOperators(candidate.rows, _named_after(candidate.graph, baseline.graph))
     lanes = [_Lane(0, 0, baseline), _Lane(1, 0 if same else 1, candidate)]
     sets: UnionFind[Item] = UnionFind()
     for lane in lanes:
@@ -139,6 +147,22 @@ def _same_graph(one: ModelGraph, other: ModelGraph) -> bool:
     """Whether node names of both mean the same: two lanes of one file."""
     names = [[(node.name, node.op_type) for node in graph.nodes] for graph in (one, other)]
     return bool(names[0]) and names[0] == names[1]
+
+
+def _named_after(graph: ModelGraph, other: ModelGraph) -> ModelGraph:
+    """What a quantizer wrote in place of a node of `other` lies in that node's module.
+
+    It keeps no note of where a node came from, but names what it writes after the node.
+    """
+    own = {node.node_name for node in graph.nodes}
+    scopes = {n.node_name: n.scope for n in other.nodes if n.node_name and n.node_name not in own}
+
+    def scope(node: GraphNode) -> str:
+        found = WRITTEN_BY_QUANTIZER.match(node.node_name)
+        return scopes.get(found[1], node.scope) if found else node.scope
+
+    nodes = tuple(msgspec.structs.replace(node, scope=scope(node)) for node in graph.nodes)
+    return msgspec.structs.replace(graph, nodes=nodes)
 
 
 def _folded_modules(nodes: list[GraphNode], own: set[str]) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _match_by_order(
     """What computes, by kind and order; views differ too much between engines to go by."""
     ours = [index for index, call in enumerate(left) if call.kind not in GLUE]
     theirs = [index for index, call in enumerate(right) if call.kind not in GLUE]
-    found = _common([left[i].kind for i in ours], [right[i].kind for i in theirs])
+    found = common_subsequence([left[i].kind for i in ours], [right[i].kind for i in theirs])
     partners = {ours[one]: theirs[other] for one, other in found}
     for index, other in partners.items():
         yield left[index].items, right[other].items
@@ -70,7 +70,7 @@ def _match_by_order(
         yield from _runs_between(left, right, partners)
 
 
-def _common(left: list[str], right: list[str]) -> list[tuple[int, int]]:
+def common_subsequence(left: list[str], right: list[str]) -> list[tuple[int, int]]:
     """A longest common subsequence, as pairs of indexes; of very long lists, long runs of it."""
     if len(left) * len(right) > MOST_PAIRS:
         blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()

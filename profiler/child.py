@@ -30,10 +30,11 @@ def start(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def settle_in(log_path: Path) -> None:
+def settle_in(log_path: Path, *, network: bool = False) -> None:
     """Send file descriptors 1 and 2 to the log file, so that native code's output is caught too.
 
     The process loses the network, where the system allows it: it may load what strangers made.
+    With `network` it keeps it, and must load nothing.
     Ctrl-C goes to the whole process group; the parent decides what it means.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,6 +45,8 @@ def settle_in(log_path: Path) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     faulthandler.enable(sys.stderr)
+    if network:
+        return
     outcome = isolation.cut_network()
     if not outcome.startswith("no "):
         sys.stderr.write(f"dualscope: {outcome}\n")

@@ -19,6 +19,7 @@ ENGINE_NAMES = {
     EngineKind.TORCH_SCRIPT: "TorchScript",
     EngineKind.TORCH_COMPILE: "torch.compile",
     EngineKind.TORCH_EXPORT: "torch.export",
+    EngineKind.ENDPOINT: "endpoint",
 }
 
 
@@ -74,6 +75,9 @@ def relative_width(comparison: Comparison) -> float:
 
 def lane_name(spec: EngineSpec) -> str:
     """What a person reads: the label as given; for a default one, engine and device."""
+    if spec.engine is EngineKind.ENDPOINT:
+        # Its device is the server's own affair.
+        return spec.label
     device = "CPU" if spec.device == "cpu" else spec.device
     if spec.label == spec.engine.value:
         return f"{ENGINE_NAMES[spec.engine]} ({device})"

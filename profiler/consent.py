@@ -20,11 +20,12 @@ from profiler import model_file, pickle_safety, settings_folder
 from profiler.console import printable
 from profiler.errors import ModelFileError, PlanError, ProfilerError, UnsafeModelError
 from profiler.pickle_walk import Global
-from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan
+from profiler.types import Factory, Guesses, ModelKind, ModelSource, RunPlan, SearchPlan
 
 FILE_NAME = "trusted.json"
 VERSION = 1
 MOST_LISTED = 40
+FACTORY = "The factory"
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,12 @@ def mark(found: Global) -> str:
     )
 
 
+def listed(entry: Trusted) -> str:
+    """What was agreed to, as it is listed: a file, or a factory with the arguments it gets."""
+    is_factory = entry.what.startswith(FACTORY)
+    return f"{entry.name}  {' '.join(entry.names)}".rstrip() if is_factory else entry.name
+
+
 def written(factory: Factory) -> str:
     """A factory as it is written on the command line."""
     arguments = "".join(
@@ -146,7 +153,7 @@ def _with_factory(source: ModelSource, factory: Factory, trust: bool) -> ModelSo
     parts = ["factory", factory.target, factory.sha256, given]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     shown = f"{printable(factory.target)} with the arguments {given}"
-    what = f"The factory {shown} is code that would run."
+    what = f"{FACTORY} {shown} is code that would run."
     entry = Trusted(
         sha256=key, name=factory.target, what=what, names=(given,) if factory.arguments else ()
     )
@@ -198,7 +205,7 @@ def asked_again(
         raise ModelFileError(
             f"{Path(source.path).name} has changed since it was opened.", "Open it again (Ctrl+O)."
         )
-    return checked(_untrusted(source), source.factory, trust=trust)
+    return checked(untrusted(source), source.factory, trust=trust)
 
 
 def renewed(
@@ -211,6 +218,9 @@ def renewed(
     """
 
     def renew(source: ModelSource) -> ModelSource:
+        if source.kind is ModelKind.ENDPOINT:
+            # There is no file.
+            return source
         return asked_again(source, trust=trust, cancelled=cancelled)
 
     engines = tuple(
@@ -220,16 +230,25 @@ def renewed(
     return msgspec.structs.replace(plan, model=renew(plan.model), engines=engines)
 
 
+def renewed_search(
+    plan: SearchPlan, *, trust: bool = False, cancelled: model_file.Cancelled | None = None
+) -> SearchPlan:
+    """The search on the file as it is now; raises as `renewed` does."""
+    model = asked_again(plan.model, trust=trust, cancelled=cancelled)
+    return msgspec.structs.replace(plan, model=model)
+
+
 def without_consent(plan: RunPlan) -> RunPlan:
     """A plan from a file: whoever wrote that file can't have given this person's consent."""
     engines = tuple(
-        msgspec.structs.replace(spec, model=_untrusted(spec.model)) if spec.model else spec
+        msgspec.structs.replace(spec, model=untrusted(spec.model)) if spec.model else spec
         for spec in plan.engines
     )
-    return msgspec.structs.replace(plan, model=_untrusted(plan.model), engines=engines)
+    return msgspec.structs.replace(plan, model=untrusted(plan.model), engines=engines)
 
 
-def _untrusted(source: ModelSource) -> ModelSource:
+def untrusted(source: ModelSource) -> ModelSource:
+    """The same file, with no consent to its code."""
     return msgspec.structs.replace(source, trusted=False)
 
 

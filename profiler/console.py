@@ -6,10 +6,15 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.decision_text import recommendation_lines
+from profiler.divergence import sentence
+from profiler.generation.summary import generation_summary
 from profiler.insights import find_insights
 from profiler.method import noise_note
+from profiler.recommendation import recommend
+from profiler.search.rows import lines as search_lines
 from profiler.session import Session
-from profiler.types import Event, Phase, Progress, RunStarted
+from profiler.types import Event, Phase, Progress, RunStarted, ValuesCompared
 
 PLAIN_INTERVAL_S = 5.0
 MIB = 2**20
@@ -44,6 +49,11 @@ class ProgressLine:
             self._stream.write(f"{text}\n")
             self._phase, self._written_at_s = phase, time.monotonic()
 
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._terminal:
+            self._stream.write("\r\x1b[K")
+
     def note(self, text: str) -> None:
         """A line of its own, which no bar overwrites. An empty text is passed over."""
         if text:
@@ -67,7 +77,14 @@ def progress_text(event: Progress, target: float | None = None) -> str:
 
 def summary(session: Session) -> str:
     """Verdict and one line a lane."""
-    lines = [session.verdict() or "Nothing was measured.", ""]
+    found = recommend(session)
+    lines = [session.verdict() or "Nothing was measured."]
+    if session.plan is not None and session.plan.generation is not None:
+        generated = generation_summary(session).split("\n")
+        lines += ["", *generated, "", *_startup_lines(session), noise_note(session)]
+        return "\n".join(printable(line) for line in lines)
+    lines += [found.sentence, ""] if found else [""]
+    lines += search_lines(session)
     header = f"{'lane':<28}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}{'per s':>10}{'calls':>8}"
     lines.append(header)
     for label in session.labels():
@@ -81,13 +98,22 @@ def summary(session: Session) -> str:
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
     lines += ["", *_startup_lines(session), noise_note(session)]
     lines += _traces(session)
+    lines += [first_difference(session, found) for found in session.values.values()]
     lines += [f"{insight.sentence}. {insight.remedy}" for insight in find_insights(session)]
     for label in session.labels():
         rows = session.operators(label)[:5]
         if rows:
             top = ", ".join(f"{row.name} ({row.op_type}) {row.share:.0%}" for row in rows)
             lines.append(f"top operators of {session.name(label)}: {top}")
+    if found:
+        lines += ["", *recommendation_lines(found)]
     return "\n".join(printable(line) for line in lines)
+
+
+def first_difference(session: Session, found: ValuesCompared) -> str:
+    """What a look inside of the model gave, for two lanes."""
+    names = f"{session.name(found.candidate)} against {session.name(found.baseline)}"
+    return f"values inside, {names}: {sentence(found)}"
 
 
 def _startup_lines(session: Session) -> list[str]:
@@ -99,7 +125,10 @@ def _startup_lines(session: Session) -> list[str]:
             f"load {ready.load_time_ns / 1e6:.4g} ms",
             f"compile {ready.compile_time_ns / 1e6:.4g} ms" if ready.compile_time_ns else "",
             f"first iteration {ready.first_iteration_ns / 1e6:.4g} ms",
-            f"weights {ready.weights_bytes / MIB:.1f} MiB",
+            # A server's own are not known.
+            ""
+            if "url" in session.spec(label).options
+            else f"weights {ready.weights_bytes / MIB:.1f} MiB",
             "" if peak is None else f"peak {peak / MIB:.0f} MiB above the engine alone",
             "" if device is None else f"GPU {device / MIB:.0f} MiB",
             ready.graph_note,
@@ -115,8 +144,9 @@ def _traces(session: Session) -> list[str]:
         figures = session.trace_figures(label)
         if figures is not None:
             lines.append(
-                f"trace of {session.name(label)}: operators cover {figures.coverage:.1%}, traced "
-                f"calls take {figures.tracing_cost:.2f}x the time"
+                f"trace of {session.name(label)}: operators cover {figures.coverage:.1%}, the "
+                f"engine's own time is {figures.outside()}; traced calls take "
+                f"{figures.tracing_cost:.2f}x the time"
             )
     return lines
 

@@ -28,7 +28,7 @@ from profiler.types import InputSpec, ModelKind, ModelSource
 CACHE_VERSION = 2
 # A protocol buffer ends at 2 GiB; weights above this go beside the file.
 EXTERNAL_ABOVE_BYTES = 1 << 30
-MODEL, NOTES, DRAFT = "model.onnx", "notes.json", ".part"
+MODEL, NOTES, DURATION, DRAFT = "model.onnx", "notes.json", "duration-ns.txt", ".part"
 # No conversion may take this long (`jobs.CONVERT_TIMEOUT_S`).
 ABANDONED_AFTER_S = 2 * 3600.0
 Progress = Callable[[str], None]
@@ -61,6 +61,12 @@ def convert_to_onnx(
     return model, tuple(notes)
 
 
+def conversion_ns(model: ModelSource) -> int:
+    """How long converting and checking this file of the cache took; 0 where it wasn't kept."""
+    kept = Path(model.path).parent / DURATION
+    return int(kept.read_text(encoding="ascii")) if kept.exists() else 0
+
+
 def _is_whole(folder: Path) -> bool:
     return (folder / MODEL).exists() and (folder / NOTES).exists()
 
@@ -74,7 +80,9 @@ def _make(
     with tempfile.TemporaryDirectory(dir=target.parent, suffix=DRAFT) as folder:
         draft = Path(folder) / target.name
         draft.mkdir()
+        started = time.perf_counter_ns()
         notes = _convert(source, inputs, draft / MODEL, progress)
+        (draft / DURATION).write_text(str(time.perf_counter_ns() - started), encoding="ascii")
         (draft / NOTES).write_text(json.dumps(notes), encoding="utf-8")
         try:
             draft.rename(target)
@@ -110,6 +118,10 @@ def _convert(
             "Open the torch.export .pt2 that it was compiled from.",
         )
     progress("loading the PyTorch model")
+    if source.kind is ModelKind.TRANSFORMERS:
+        from profiler.generation.cache_export import export_with_cache
+
+        return export_with_cache(Path(source.path), path)
     module = positional(load_torch_model(source), [spec.name for spec in inputs])
     arrays = make_arrays(inputs)
     tensors = tuple(to_tensor(arrays[spec.name]) for spec in inputs)

@@ -12,7 +12,7 @@ import msgspec
 from profiler import worker
 from profiler.child import exit_reason, start
 from profiler.errors import EngineError
-from profiler.types import AnyCommand, AnyReply, Close, EngineSpec
+from profiler.types import AnyCommand, AnyReply, Close, EngineKind, EngineSpec
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
@@ -31,7 +31,8 @@ class EngineProcess:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=worker.main,
-            args=(theirs, str(self._log_path)),
+            # Only a lane that is a server elsewhere has the network, and it loads nothing.
+            args=(theirs, str(self._log_path), spec.engine is EngineKind.ENDPOINT),
             name=f"dualscope {spec.label}",
             daemon=True,
         )

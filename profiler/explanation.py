@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from profiler.alignment import LaneOperators, Part, align
+from profiler.kernel_parts import divided
 from profiler.regions import Region, make_regions
 from profiler.trace_figures import TraceFigures
 from profiler.waterfall import Bar, bars, gap_sentence, grouped_bars
@@ -62,7 +63,7 @@ class Explainer:
 
     def explain(self, baseline: LaneTrace, candidate: LaneTrace) -> Explanation:
         """Both lanes side by side."""
-        lanes = (baseline.operators, candidate.operators)
+        lanes = (divided(baseline.operators), divided(candidate.operators))
         parts = self._aligned((baseline.label, candidate.label), lanes)
         figures = (baseline.figures, candidate.figures)
         regions = make_regions(parts, lanes, (figures[0].scale, figures[1].scale))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler import tensor_files
+from profiler.aligned import aligned
 from profiler.errors import InputError
 from profiler.types import Fill, InputSpec
 
@@ -47,11 +48,11 @@ Array = NDArray[Any]
 
 
 def make_arrays(specs: Sequence[InputSpec]) -> dict[str, Array]:
-    """Arrays by input name. The same specs give the same values in every process.
+    """Arrays by input name, aligned. The same specs give the same values in every process.
 
     Raises InputError for a file that can't be read or doesn't fit.
     """
-    return {spec.name: make_array(spec) for spec in specs}
+    return {spec.name: aligned(make_array(spec)) for spec in specs}
 
 
 def make_array(spec: InputSpec) -> Array:

@@ -19,6 +19,10 @@ def inspect(source: ModelSource) -> ModelInfo:
         from profiler import onnx_inspection
 
         return onnx_inspection.inspect(source)
+    if source.kind is ModelKind.TRANSFORMERS:
+        from profiler.generation.folder_inspection import inspect_folder
+
+        return inspect_folder(source)
     return _inspect_torch(source)
 
 

@@ -42,9 +42,10 @@ from profiler.types import (
     ModelInfo,
     ModelSource,
     PrecisionJob,
+    ProgramJob,
 )
 
-AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | LookAround
+AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | ProgramJob | LookAround
 AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
@@ -89,7 +90,19 @@ def onnx_form(
     on_progress: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[ModelSource, tuple[str, ...]]:
-    """The model as an ONNX file in the cache, and notes on the conversion. Blocks.
+    """The model as an ONNX file in the cache, and notes on the conversion; see `conversion`."""
+    found = conversion(source, inputs, on_progress=on_progress, cancelled=cancelled)
+    return found.model, found.notes
+
+
+def conversion(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Converted:
+    """The model as an ONNX file in the cache, with notes and how long that took once. Blocks.
 
     Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
     """
@@ -97,7 +110,25 @@ def onnx_form(
     answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
-    return answer.model, answer.notes
+    return answer
+
+
+def program_form(
+    source: ModelSource,
+    inputs: Sequence[InputSpec],
+    path: Path,
+    *,
+    cancelled: Callable[[], bool] | None = None,
+) -> ModelSource:
+    """What PyTorch lanes run, exported to a .pt2 file at `path`. Blocks.
+
+    Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
+    """
+    job = ProgramJob(source=source, inputs=tuple(inputs), path=str(path))
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, None, cancelled)
+    if not isinstance(answer, Converted):
+        raise ConversionError("The export ended without a result.")
+    return answer.model
 
 
 def in_precision(
@@ -107,8 +138,8 @@ def in_precision(
     *,
     on_progress: Callable[[str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> tuple[ModelSource, tuple[str, ...]]:
-    """An ONNX file in another precision, in the cache, and notes on it. Blocks.
+) -> Converted:
+    """An ONNX file in another precision, in the cache, with notes on it. Blocks.
 
     Raises ConversionError, ModelFileError, CancelledError.
     """
@@ -117,7 +148,7 @@ def in_precision(
     answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
     if not isinstance(answer, Converted):
         raise ConversionError("The conversion ended without a result.")
-    return answer.model, answer.notes
+    return answer
 
 
 def capabilities(*, cancelled: Callable[[], bool] | None = None) -> Capabilities:
@@ -213,7 +244,7 @@ def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
     except ProfilerError as error:
         send(Failed(error=type(error).__name__, message=error.message, hint=error.hint))
     except Exception as error:
-        converts = isinstance(job, ConvertJob | PrecisionJob)
+        converts = isinstance(job, ConvertJob | PrecisionJob | ProgramJob)
         kind = ConversionError if converts else ModelFileError
         send(
             Failed(
@@ -244,7 +275,12 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
             job.source, job.precision, job.inputs, Path(job.out_dir), progress
         )
         return Converted(model=model, notes=notes)
-    from profiler.convert import convert_to_onnx
+    if isinstance(job, ProgramJob):
+        from profiler.torch_program import save_program
+
+        save_program(job.source, job.inputs, Path(job.path))
+        return Converted(model=model_file.identify(Path(job.path)))
+    from profiler.convert import conversion_ns, convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)
-    return Converted(model=model, notes=notes)
+    return Converted(model=model, notes=notes, duration_ns=conversion_ns(model))

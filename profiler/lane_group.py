@@ -17,6 +17,7 @@ from profiler.types import (
     EngineFailed,
     EngineReady,
     Event,
+    Generated,
     GraphDescribed,
     LaunchedAgain,
     Load,
@@ -81,6 +82,11 @@ class LaneGroup:
             yield _progress(Phase.LOADING, spec.label)
             try:
                 lane = Lane(spec, model, self.folder / str(len(self.lanes)), self.cancelled)
+                # The operators of a generation's steps aren't told apart yet.
+                lane.can_trace = self.plan.generation is None
+                if self.plan.generation is not None:
+                    own = spec.options.get("requests", self.plan.generation.requests)
+                    lane.requests = int(own)
                 self.lanes[spec.label] = lane
                 started = self.clock()
                 reply = lane.request(self._load_of(lane), LOAD_TIMEOUT_S)
@@ -100,6 +106,9 @@ class LaneGroup:
             inputs=self.plan.inputs,
             work_dir=str(lane.work_dir),
             cpus=self.plan.lane_cpus,
+            generation=self.plan.generation,
+            seed=self.plan.seed,
+            launch=self.launch,
         )
 
     def _ready(self, lane: Lane, reply: object) -> EngineReady:
@@ -151,6 +160,9 @@ class LaneGroup:
         """Every lane's outputs of one call against the baseline's."""
         saved: dict[str, Path] = {}
         for lane in list(self.lanes.values()):
+            if lane.is_endpoint:
+                # It gives text, and no logits.
+                continue
             path = lane.work_dir / "outputs.npz"
             try:
                 reply = lane.request(SaveOutputs(path=str(path)), CALL_TIMEOUT_S)
@@ -242,6 +254,7 @@ class LaneGroup:
                     iterations=len(reply.latencies_ns),
                     traced_latencies_ns=reply.latencies_ns,
                     ops=reply.ops,
+                    inner=reply.inner,
                 )
                 lane.traces += 1
         self.traced_s += self.clock() - started
@@ -261,9 +274,10 @@ class LaneGroup:
     ) -> Generator[Event, None, Round | None]:
         """One lane's block of iterations. Returns its event; None when the lane failed."""
         load = ForeignLoad()
-        timeout_s = CALL_TIMEOUT_S + 20 * count * lane.expected_ns() / 1e9
+        lead_in = lane.lead_in(self.plan.lead_in_ns) if kind is RoundKind.TIMED else 0
+        timeout_s = CALL_TIMEOUT_S + 20 * (lead_in + count) * lane.expected_ns() / 1e9
         try:
-            reply = lane.infer(count, timeout_s)
+            reply = lane.infer(count, timeout_s, lead_in)
         except CancelledError:
             raise
         except ProfilerError as error:
@@ -271,6 +285,9 @@ class LaneGroup:
             yield from self.fail(lane.label, phase, error)
             return None
         foreign_share, steal_share = load.shares(reply.cpu_time_ns)
+        if lane.is_endpoint:
+            # A server on this machine is no other process: it is what is measured.
+            foreign_share = 0.0
         event = Round(
             time_ns=time.time_ns(),
             label=lane.label,
@@ -287,6 +304,15 @@ class LaneGroup:
             duration_ns=reply.duration_ns,
         )
         yield event
+        if reply.generations is not None:
+            yield Generated(
+                time_ns=time.time_ns(),
+                label=lane.label,
+                index=index,
+                kind=kind,
+                launch=self.launch,
+                generations=reply.generations,
+            )
         yield from lane.log_events()
         return event
 

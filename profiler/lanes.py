@@ -9,10 +9,12 @@ from pathlib import Path
 
 from profiler.errors import PlanError
 from profiler.model_file import Cancelled, identify
-from profiler.types import EngineKind, EngineSpec, ModelKind
+from profiler.types import EngineKind, EngineSpec, ModelKind, ModelSource
 
 Value = str | int | float | bool
 INTEGER, COUNT, FLAG, TEXT = "an integer", "an integer from 1", "true or false", "text"
+# A form that a file may have to take, beside precisions.
+ONNX = "ONNX"
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -91,6 +93,47 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         "dynamic": Option("compile for any size of dynamic dimensions", FLAG),
     },
     EngineKind.TORCH_EXPORT: {**THREADS, "precision": TORCH_PRECISION},
+    EngineKind.ENDPOINT: {},
+}
+_TORCH_GENERATION = {
+    "cache": Option("how the KV cache is kept", choices=("dynamic", "static")),
+    "attention": Option("transformers' attention", choices=("sdpa", "eager")),
+    "precision": Option("of weights and cache", choices=("fp32", "fp16", "bf16")),
+}
+
+
+def _without(engine: EngineKind, *names: str) -> dict[str, Option]:
+    return {name: option for name, option in OPTIONS[engine].items() if name not in names}
+
+
+# What engines take where they generate text: one generation at a time, from the file as it is.
+GENERATION_OPTIONS: dict[EngineKind, dict[str, Option]] = {
+    EngineKind.ORT: {
+        **_without(EngineKind.ORT, "io_binding", "callers", "precision"),
+        "shared_cache": Option("past and present cache in one buffer", FLAG),
+    },
+    EngineKind.TORCH_EAGER: {**_without(EngineKind.TORCH_EAGER, "callers"), **_TORCH_GENERATION},
+    EngineKind.TORCH_COMPILE: {
+        **_without(EngineKind.TORCH_COMPILE, "callers"),
+        **_TORCH_GENERATION,
+    },
+    EngineKind.ENDPOINT: {
+        "url": Option(
+            "an OpenAI-compatible server", example="http://127.0.0.1:8000/v1", pattern="https?://.+"
+        ),
+        "served_model": Option("the model's name there; empty: its first", example="my-model"),
+        "api": Option("which of its interfaces", choices=("completions", "chat")),
+        "concurrency": Option("requests in flight at once", INTEGER),
+        "rate": Option(
+            "requests a second, arriving at random (Poisson)",
+            example="2.5",
+            pattern=r"\d+(\.\d+)?",
+        ),
+        "requests": Option("requests in a turn", INTEGER),
+        "key_variable": Option(
+            "environment variable with the server's key", example="MY_KEY", pattern=r"\w+"
+        ),
+    },
 }
 # Of every engine; they become fields of the lane.
 DEVICE = Option("where it runs", example="cpu or cuda:0", pattern=r"cpu|cuda(:\d+)?")
@@ -106,16 +149,53 @@ REFUSED: dict[EngineKind, frozenset[ModelKind]] = {
         {ModelKind.ONNX, ModelKind.TORCH_EXPORT, ModelKind.AOT_INDUCTOR}
     ),
     EngineKind.TORCH_EXPORT: frozenset(ModelKind) - {ModelKind.TORCH_EXPORT},
+    EngineKind.ENDPOINT: frozenset(ModelKind),
 }
+# What takes part in a generation: these with a file of these kinds, an endpoint with any.
+GENERATING = (EngineKind.ORT, EngineKind.TORCH_EAGER, EngineKind.TORCH_COMPILE)
+GENERATED_FROM = (ModelKind.ONNX, ModelKind.TRANSFORMERS)
 
 
 def takes(engine: EngineKind, kind: ModelKind) -> bool:
     """Whether the engine can run a file of that kind, itself or in a converted form."""
+    if kind in (ModelKind.TRANSFORMERS, ModelKind.ENDPOINT):
+        return False
     return kind not in REFUSED.get(engine, frozenset())
 
 
-def parse_lane(text: str) -> EngineSpec:
-    """`fast=ort,intra_op_threads=2` or just `ort`.
+def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
+    """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
+    return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
+
+
+def forms(spec: EngineSpec, model: ModelSource) -> list[str]:
+    """What the lane's file has to become, one after the other: ONNX, then a precision.
+
+    PyTorch casts the module that it has loaded; ONNX Runtime needs another file.
+    """
+    if spec.engine is not EngineKind.ORT:
+        return []
+    precision = str(spec.options.get("precision", "fp32"))
+    return [ONNX] * needs_onnx_form(spec, model) + [precision] * (precision != "fp32")
+
+
+def generates(engine: EngineKind, kind: ModelKind) -> bool:
+    """Whether the engine can generate text from a file of that kind."""
+    return engine is EngineKind.ENDPOINT or (engine in GENERATING and kind in GENERATED_FROM)
+
+
+def options_of(engine: EngineKind, *, generation: bool = False) -> dict[str, Option]:
+    """What the engine takes. Empty for one that has no part in it."""
+    return GENERATION_OPTIONS.get(engine, {}) if generation else OPTIONS[engine]
+
+
+def common_of(engine: EngineKind) -> dict[str, Option]:
+    """What becomes a lane's own fields. A server has its device and its model by itself."""
+    return {} if engine is EngineKind.ENDPOINT else COMMON
+
+
+def parse_lane(text: str, *, generation: bool = False) -> EngineSpec:
+    """`fast=ort,intra_op_threads=2` or just `ort`; `generation`: a lane that generates text.
 
     Raises PlanError that lists what is possible, ModelFileError for a bad `model=`.
     """
@@ -127,9 +207,9 @@ def parse_lane(text: str) -> EngineSpec:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise _unknown(EngineKind(engine), key)
+            raise _unknown(EngineKind(engine), key, generation)
         chosen[key] = value
-    return lane_spec(label, EngineKind(engine), chosen)
+    return lane_spec(label, EngineKind(engine), chosen, generation=generation)
 
 
 def lane_spec(
@@ -137,12 +217,14 @@ def lane_spec(
     engine: EngineKind,
     chosen: Mapping[str, str],
     cancelled: Cancelled | None = None,
+    *,
+    generation: bool = False,
 ) -> EngineSpec:
     """A lane from options in text. Raises PlanError, ModelFileError, CancelledError."""
-    known = OPTIONS[engine] | COMMON
+    known = options_of(engine, generation=generation) | common_of(engine)
     for key in chosen:
         if key not in known:
-            raise _unknown(engine, key)
+            raise _unknown(engine, key, generation)
     values = {key: known[key].parsed(key, text) for key, text in chosen.items()}
     device = str(values.pop("device", "cpu"))
     model = values.pop("model", None)
@@ -155,6 +237,6 @@ def lane_spec(
     )
 
 
-def _unknown(engine: EngineKind, key: str) -> PlanError:
-    names = ", ".join((*COMMON, *OPTIONS[engine]))
+def _unknown(engine: EngineKind, key: str, generation: bool) -> PlanError:
+    names = ", ".join((*common_of(engine), *options_of(engine, generation=generation)))
     return PlanError(f"{engine.value} has no option {key!r}.", f"It has: {names}. Write key=value.")

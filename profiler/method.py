@@ -8,7 +8,7 @@ import numpy as np
 
 from profiler.noise import busiest
 from profiler.session import Session
-from profiler.types import EngineKind, EngineSpec, RoundKind
+from profiler.types import EngineKind, EngineSpec, RoundKind, RunPlan
 
 
 def method_note(session: Session) -> str:
@@ -23,17 +23,28 @@ def method_note(session: Session) -> str:
         "next. Speedup is the median over a launch's rounds of baseline latency / candidate "
         "latency, averaged over launches (geometric mean); its 95 % interval allows for "
         "differences between launches (a moderated t) and for stopping when it is narrow.",
+        *_lead_in(plan),
         "Threads wait for work as their engine has them wait; a turn ends when they rest, so that "
         "they take no core from the next lane.",
         *(_spinning(spec) for spec in plan.engines if spec.engine is EngineKind.ORT),
         *(_callers(spec) for spec in plan.engines),
         *_placement(session),
+        *_generation(session),
         noise_note(session),
-        "Operator times come from separate traced rounds, which are slower: read them as shares.",
+        "Operator times come from separate traced rounds, which are slower: read them as shares."
+        if plan.generation is None
+        else "",
         f"Seed {plan.seed}; stop at an interval of {plan.stopping.target_width:.0%} of the ratio "
         f"or after {plan.stopping.time_limit_s:g} s.",
     ]
     return " ".join(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def _lead_in(plan: RunPlan) -> list[str]:
+    if not plan.lead_in_ns:
+        return []
+    lead_in = f"{plan.lead_in_ns / 1e6:g} ms, at least one call"
+    return [f"A turn begins with untimed calls ({lead_in}; none where a call takes over 1 s)."]
 
 
 def _spinning(spec: EngineSpec) -> str:
@@ -62,6 +73,26 @@ def _placement(session: Session) -> list[str]:
     for label, ready in session.ready.items():
         if ready.input_note:
             found.append(f"Inputs of {session.name(label)}: {ready.input_note}.")
+    return found
+
+
+def _generation(session: Session) -> list[str]:
+    plan = session.plan
+    if plan is None or plan.generation is None:
+        return []
+    found = [
+        f"A call is one generation: a prefill of {plan.generation.prompt_tokens} tokens, which "
+        f"gives the first of {plan.generation.new_tokens} new ones, then one step for each "
+        "further token. Each step ends with the greedy choice in host memory; what is fed next is "
+        "the same in every lane, drawn from the seed. Batch size 1.",
+    ]
+    if any(spec.engine is EngineKind.ENDPOINT for spec in plan.engines):
+        found.append(
+            "An endpoint is asked over HTTP for as many tokens, each request with another prompt "
+            "of random words, and its stream is timed as it comes in: network and server "
+            "included. It chooses its own tokens. CPU time of others isn't judged in its turns, "
+            "since the server may be one of them, and a launch is a new client, not a new server."
+        )
     return found
 
 

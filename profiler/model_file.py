@@ -11,6 +11,7 @@ from pathlib import Path
 
 from profiler import onnx_header, pickle_walk, safetensors_file
 from profiler.errors import CancelledError, ModelFileError
+from profiler.generation import folder
 from profiler.pickle_safety import holds_only_data, in_order, is_torch_nn, shown
 from profiler.types import ModelKind, ModelSource
 
@@ -72,6 +73,8 @@ def identify(path: Path, cancelled: Cancelled | None = None) -> ModelSource:
     """
     path = path.expanduser().resolve()
     _check_name(path)
+    if folder.is_model_folder(path):
+        return _folder(path, cancelled)
     _check_readable(path)
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
@@ -84,6 +87,18 @@ def identify(path: Path, cancelled: Cancelled | None = None) -> ModelSource:
         size_bytes=size_bytes + sum(part.stat().st_size for part in beside),
         opset=header.opset if header else None,
         producer=header.producer if header else "",
+    )
+
+
+def _folder(path: Path, cancelled: Cancelled | None) -> ModelSource:
+    """A transformers folder: the hash covers its configuration, and the facts of its weights."""
+    config, *weights = folder.folder_files(path)
+    return ModelSource(
+        path=str(path),
+        kind=ModelKind.TRANSFORMERS,
+        sha256=file_hash(config, tuple(weights), cancelled),
+        size_bytes=sum(part.stat().st_size for part in (config, *weights)),
+        producer="transformers",
     )
 
 
@@ -165,7 +180,11 @@ def _check_readable(path: Path) -> None:
     if not path.exists():
         raise ModelFileError(f"{path} does not exist.", "It may have been moved or renamed.")
     if path.is_dir():
-        raise ModelFileError(f"{path} is a directory.", "Open the model file inside of it.")
+        raise ModelFileError(
+            f"{path} is a directory.",
+            "Open the model file inside of it, or a folder that transformers saved (config.json "
+            "and model.safetensors).",
+        )
     if not path.is_file():
         raise ModelFileError(f"{path} is not a regular file.", NEEDED)
     try:

@@ -6,41 +6,25 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.jobs import in_precision, onnx_form
+from profiler.jobs import conversion, in_precision
+from profiler.lanes import ONNX, forms
 from profiler.types import (
+    Converted,
     EngineFailed,
-    EngineKind,
     EngineSpec,
     Event,
     ModelConverted,
-    ModelKind,
     ModelSource,
     Phase,
     Progress,
     RunPlan,
 )
 
-ONNX = "ONNX"
 # What a lane's file became, by the path of what it was and the form.
 Known = dict[tuple[str, str], ModelSource | ProfilerError]
-
-
-def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
-    """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
-    return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
-
-
-def forms(spec: EngineSpec, model: ModelSource) -> list[str]:
-    """What the lane's file has to become, one after the other: ONNX, then a precision.
-
-    PyTorch casts the module that it has loaded; ONNX Runtime needs another file.
-    """
-    if spec.engine is not EngineKind.ORT:
-        return []
-    precision = str(spec.options.get("precision", "fp32"))
-    return [ONNX] * needs_onnx_form(spec, model) + [precision] * (precision != "fp32")
 
 
 def lane_models(
@@ -76,17 +60,14 @@ def _convert(
 ) -> Generator[Event, None, ModelSource | ProfilerError]:
     """Convert in a job process. Returns the new form, or the error that prevented it."""
     details: queue.Queue[str | None] = queue.Queue()
-    outcome: list[tuple[ModelSource, tuple[str, ...]] | ProfilerError] = []
+    outcome: list[Converted | ProfilerError] = []
 
     def work() -> None:
         try:
-            if form == ONNX:
-                made = onnx_form(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
-            else:
-                made = in_precision(
-                    model, form, plan.inputs, on_progress=details.put, cancelled=cancelled
-                )
-            outcome.append(made)
+            convert = conversion if form == ONNX else partial(in_precision, precision=form)
+            outcome.append(
+                convert(model, inputs=plan.inputs, on_progress=details.put, cancelled=cancelled)
+            )
         except ProfilerError as error:
             outcome.append(error)
         finally:
@@ -105,7 +86,13 @@ def _convert(
         raise result
     if isinstance(result, ProfilerError):
         return result
-    found, notes = result
     labels = tuple(s.label for s in plan.engines if form in forms(s, s.model or plan.model))
-    yield ModelConverted(time_ns=time.time_ns(), model=found, labels=labels, notes=notes, form=form)
-    return found
+    yield ModelConverted(
+        time_ns=time.time_ns(),
+        model=result.model,
+        labels=labels,
+        notes=result.notes,
+        form=form,
+        duration_ns=result.duration_ns,
+    )
+    return result.model

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import msgspec
 import onnx
 
+from profiler.causal import causal_evidence
 from profiler.types import GraphNode, ModelGraph, ModelKind, ModelSource
 
 # What torch.onnx writes beside each node.
@@ -22,13 +24,17 @@ def describe(model: ModelSource) -> ModelGraph | None:
     """The graph of an ONNX file; other kinds tell modules by their operators' scopes."""
     if model.kind is not ModelKind.ONNX:
         return None
-    return describe_onnx(onnx.load(model.path, load_external_data=False))
+    folder = Path(model.path).parent
+    return describe_onnx(onnx.load(model.path, load_external_data=False), folder=folder)
 
 
-def describe_onnx(model: onnx.ModelProto, beside: dict[str, str] | None = None) -> ModelGraph:
+def describe_onnx(
+    model: onnx.ModelProto, beside: dict[str, str] | None = None, folder: Path | None = None
+) -> ModelGraph:
     """Scopes come from the exporter's notes, else from node names, else from parameter names.
 
-    A node that none of these tells of belongs to what its neighbours have in common.
+    A node that none of these tells of belongs to what its neighbours have in common. `folder` has
+    the file of weights that lie beside the model.
     """
     parameters = _parameters(model.graph)
     with_output = [node for node in model.graph.node if any(node.output)]
@@ -36,7 +42,11 @@ def describe_onnx(model: onnx.ModelProto, beside: dict[str, str] | None = None) 
     known = {first_output(node): _known_scope(node) for node in with_output}
     if not any(known.values()):
         known = {node.name: _module_of(node.parameters) or None for node in nodes}
-    return ModelGraph(nodes=tuple(_with_scopes(nodes, known)), beside=beside or {})
+    return ModelGraph(
+        nodes=tuple(_with_scopes(nodes, known)),
+        beside=beside or {},
+        causal=causal_evidence(model, folder),
+    )
 
 
 def first_output(node: onnx.NodeProto) -> str:

@@ -12,6 +12,7 @@ import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from profiler.errors import ModelFileError
+from profiler.generation.cache_layout import find_layout
 from profiler.onnx_trial import sizes_that_run
 from profiler.proposals import made_up_symbol, propose_input
 from profiler.types import InputSpec, ModelInfo, ModelSource, TensorSpec
@@ -33,26 +34,36 @@ def inspect(source: ModelSource) -> ModelInfo:
     check_external_data(model, path)
     _check_opset(model, path)
     graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    values = [value for value in graph.input if value.name not in weights]
     tensors = list(weight_tensors(graph))
     nodes = [node for part in graphs(graph) for node in part.node]
     op_counts = Counter(_op_name(node) for node in nodes)
     missing = _missing_ops(model)
     weights_bytes = sum(_size_bytes(tensor) for tensor in tensors)
-    proposed = tuple(_input_spec(value, graph) for value in values)
+    proposed, outputs = declared_tensors(graph)
+    generation, cache_note = find_layout(model, proposed, outputs)
     inputs, note = sizes_that_run(Path(source.path), proposed, weights_bytes)
     return ModelInfo(
         source=msgspec.structs.replace(source, opset=_opset(model)),
         inputs=inputs,
-        outputs=tuple(_tensor_spec(value) for value in graph.output),
+        outputs=outputs,
         parameter_count=sum(_count(tensor) for tensor in tensors),
         weights_bytes=weights_bytes,
         node_count=len(nodes),
         op_counts=dict(op_counts.most_common()),
         missing_torch_ops=missing,
-        notes=(note,) if note else (),
+        notes=tuple(filter(None, (note, cache_note))),
+        generation=generation,
     )
+
+
+def declared_tensors(
+    graph: onnx.GraphProto,
+) -> tuple[tuple[InputSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs with a proposal of how to fill them, and outputs. Raises ModelFileError."""
+    weights = {tensor.name for tensor in graph.initializer}
+    values = [value for value in graph.input if value.name not in weights]
+    inputs = tuple(_input_spec(value, graph) for value in values)
+    return inputs, tuple(_tensor_spec(value) for value in graph.output)
 
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

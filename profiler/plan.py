@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from profiler.errors import PlanError
-from profiler.lanes import OPTIONS, takes
+from profiler.lanes import generates, options_of, takes
 from profiler.noise import noise_rule
 from profiler.placement import lane_cpus, usable_cores
 from profiler.types import (
@@ -28,6 +28,7 @@ BASELINE_PREFERENCE = (
     EngineKind.TORCH_SCRIPT,
     EngineKind.TORCH_COMPILE,
     EngineKind.ORT,
+    EngineKind.ENDPOINT,
 )
 # How PyTorch runs a file as it is; all other kinds eagerly.
 PLAIN_ENGINE = {
@@ -60,6 +61,11 @@ def default_plan(
     `target_width` is the width of the speedup's interval over the speedup at which to stop. `pin`:
     keep lanes off one core where there are enough.
     """
+    if info.source.kind is ModelKind.TRANSFORMERS:
+        raise PlanError(
+            "A transformers folder has no single calls to measure: it generates text.",
+            "Use dualscope generate.",
+        )
     lanes = tuple(engines) if engines else default_engines(info.source.kind)
     default = StoppingRule()
     plan = RunPlan(
@@ -82,8 +88,9 @@ def default_plan(
 
 def check_plan(plan: RunPlan) -> None:
     """Refuse what can't work before any process starts. Raises PlanError."""
+    generation = plan.generation is not None
     for spec in plan.engines:
-        _check_lane(spec, (spec.model or plan.model).kind)
+        _check_lane(spec, (spec.model or plan.model).kind, generation)
     labels = [spec.label for spec in plan.engines]
     if not labels:
         raise PlanError("The plan has no lane.", "Choose at least one engine.")
@@ -102,19 +109,24 @@ def check_plan(plan: RunPlan) -> None:
         )
 
 
-def _check_lane(spec: EngineSpec, kind: ModelKind) -> None:
-    if not takes(spec.engine, kind):
-        possible = ", ".join(engine for engine in EngineKind if takes(engine, kind))
+def _check_lane(spec: EngineSpec, kind: ModelKind, generation: bool) -> None:
+    fits = generates if generation else takes
+    if not fits(spec.engine, kind):
+        possible = ", ".join(engine for engine in EngineKind if fits(engine, kind))
+        does = "generate text from" if generation else "run"
         raise PlanError(
-            f"Lane {spec.label!r}: {spec.engine.value} can't run a file of kind {kind.value}.",
-            f"For this file there are: {possible}.",
+            f"Lane {spec.label!r}: {spec.engine.value} can't {does} a file of kind {kind.value}.",
+            f"For this file there are: {possible}."
+            if possible
+            else "It is measured by generating text: dualscope generate.",
         )
+    options = options_of(spec.engine, generation=generation)
     for key, value in spec.options.items():
-        option = OPTIONS[spec.engine].get(key)
+        option = options.get(key)
         if option is None:
             raise PlanError(
                 f"Lane {spec.label!r}: {spec.engine.value} has no option {key!r}.",
-                f"It has: {', '.join(OPTIONS[spec.engine])}.",
+                f"It has: {', '.join(options)}.",
             )
         option.parsed(key, str(value).lower() if isinstance(value, bool) else str(value))
 

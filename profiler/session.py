@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
+from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
-from profiler.operators import OperatorTotals
+from profiler.operators import OperatorTotals, with_modules
+from profiler.search.record import SearchRecord
+from profiler.search.result import sentences as search_sentences
 from profiler.stats import latency_stats, round_medians
 from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import (
@@ -19,6 +22,7 @@ from profiler.types import (
     EngineSpec,
     Event,
     ForeignProcesses,
+    Generated,
     GraphDescribed,
     LatencyStats,
     LaunchedAgain,
@@ -29,12 +33,14 @@ from profiler.types import (
     OpTimings,
     OutputsCompared,
     Progress,
+    Question,
     Round,
     RoundKind,
     RunFinished,
     RunPlan,
     RunStarted,
     TelemetrySample,
+    ValuesCompared,
     Verdict,
 )
 
@@ -44,6 +50,8 @@ class Session:
     """Everything known about one run, by lane label where it belongs to a lane."""
 
     plan: RunPlan | None = None
+    # What a recommendation is to answer: the plan's, until the person asks something else.
+    question: Question = field(default_factory=Question)
     environment: dict[str, str] = field(default_factory=dict)
     version: str = ""
     started_ns: int = 0
@@ -51,14 +59,19 @@ class Session:
     converted: list[ModelConverted] = field(default_factory=list)
     ready: dict[str, EngineReady] = field(default_factory=dict)
     rounds: dict[str, list[Round]] = field(default_factory=lambda: defaultdict(list))
+    generated: dict[str, list[Generated]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[str, list[OpTimings]] = field(default_factory=lambda: defaultdict(list))
     graphs: dict[str, GraphDescribed] = field(default_factory=dict)
     outputs: list[OutputsCompared] = field(default_factory=list)
+    # The last look inside of the model, by baseline and candidate.
+    values: dict[tuple[str, str], ValuesCompared] = field(default_factory=dict)
     telemetry: list[TelemetrySample] = field(default_factory=list)
     foreign: list[ForeignProcesses] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     failures: dict[str, EngineFailed] = field(default_factory=dict)
     finished: RunFinished | None = None
+    # Of a search for the fastest configuration, whose confirmation is the run itself.
+    search: SearchRecord = field(default_factory=SearchRecord)
     # Timed rounds that were disturbed, by index, and why.
     disturbed: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
     # Of the timed rounds, by label and round index: kept, since each look at a run needs them all.
@@ -74,6 +87,9 @@ class Session:
     _totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
     )
+    _inner_totals: dict[str, OperatorTotals] = field(
+        default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
+    )
     _explainer: Explainer = field(default_factory=Explainer, compare=False, repr=False)
     _explanations: dict[tuple[str, str], tuple[object, Explanation | None]] = field(
         default_factory=dict, compare=False, repr=False
@@ -84,9 +100,10 @@ class Session:
         match event:
             case RunStarted():
                 self.plan = event.plan
+                self.question = event.plan.question
                 self.environment = event.environment
                 self.version = event.dualscope_version
-                self.started_ns = event.time_ns
+                self.started_ns = self.search.started_ns or event.time_ns
             case Progress():
                 self.progress = event
             case ModelConverted():
@@ -99,13 +116,18 @@ class Session:
                     self.pids[label].add(pid)
             case Round():
                 self._take_round(event)
+            case Generated():
+                self.generated[event.label].append(event)
             case OpTimings():
                 self.traces[event.label].append(event)
                 self._totals[event.label].add(event)
+                self._inner_totals[event.label].add(event, inner=True)
             case GraphDescribed():
                 self.graphs[event.label] = event
             case OutputsCompared():
                 self.outputs.append(event)
+            case ValuesCompared():
+                self.values[(event.baseline, event.candidate)] = event
             case TelemetrySample():
                 self.telemetry.append(event)
             case ForeignProcesses():
@@ -116,6 +138,9 @@ class Session:
                 self.failures[event.label] = event
             case RunFinished():
                 self.finished = event
+            case _:
+                self.search.apply(event)
+                self.started_ns = self.search.started_ns or self.started_ns
 
     def _take_round(self, turn: Round) -> None:
         self.rounds[turn.label].append(turn)
@@ -189,9 +214,19 @@ class Session:
         return max(used, default=None)
 
     def operators(self, label: str) -> list[OperatorRow]:
-        """The lane's operators over all traced iterations, longest first."""
+        """The lane's operators over all traced iterations, longest first, with their modules."""
+        described = self.graphs.get(label)
+        rows = self._operators(label)
+        return with_modules(rows, described.graph) if described else rows
+
+    def _operators(self, label: str) -> list[OperatorRow]:
         totals = self._totals.get(label)
         return totals.rows(label) if totals else []
+
+    def inner_operators(self, label: str) -> list[OperatorRow]:
+        """Of nested graphs (bodies of If, Loop, Scan); their time is in that of `operators`."""
+        inner, totals = self._inner_totals.get(label), self._totals.get(label)
+        return inner.rows(label, totals.sum_ns) if inner and totals else []
 
     def baseline(self) -> str:
         """The plan's baseline lane; where it has nothing, the first lane that was measured.
@@ -209,8 +244,12 @@ class Session:
 
     def trace_figures(self, label: str) -> TraceFigures | None:
         """How well the lane's trace stands for its timed latency; None without a trace."""
+        totals = self._totals.get(label)
         return trace_figures(
-            self.traces.get(label, ()), self.operators(label), self.latency_stats(label)
+            self.traces.get(label, ()),
+            self._operators(label),
+            self.latency_stats(label),
+            totals.outside if totals else None,
         )
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:
@@ -230,14 +269,17 @@ class Session:
         self._explanations[(baseline, candidate)] = (state, found)
         return found
 
+    def lane_operators(self, label: str) -> LaneOperators:
+        """What the lane ran, in the order of execution, and its graph where it is known."""
+        described = self.graphs.get(label)
+        rows = sorted(self._operators(label), key=lambda row: (row.start_ns, row.name))
+        return LaneOperators(rows, described.graph if described else ModelGraph(nodes=()))
+
     def _lane_trace(self, label: str) -> LaneTrace | None:
         figures = self.trace_figures(label)
         if figures is None:
             return None
-        described = self.graphs.get(label)
-        rows = sorted(self.operators(label), key=lambda row: (row.start_ns, row.name))
-        graph = described.graph if described else ModelGraph(nodes=())
-        return LaneTrace(label=label, operators=LaneOperators(rows, graph), figures=figures)
+        return LaneTrace(label=label, operators=self.lane_operators(label), figures=figures)
 
     def _reason(self, comparison: Comparison) -> str:
         """What most of the gap is; empty where the lanes are alike or nothing stands out."""
@@ -271,29 +313,44 @@ class Session:
 
     def verdict(self) -> str:
         """The answer in a sentence or two; what failed or differs comes first."""
+        searched = search_sentences(self)
         if self.plan is None:
-            return ""
-        sentences = [
+            return ". ".join(searched) + "." if searched else ""
+        sentences = searched + [
             f"{self.name(label)} failed: {failure.message.rstrip('.')}"
             for label, failure in self.failures.items()
         ]
         sentences += [
             f"{self.name(o.candidate)} gives other outputs than {self.name(o.baseline)}, "
-            "past tolerance"
+            f"past tolerance{self._first_difference(o)}"
             for o in self.outputs
             if not o.agree
         ]
         if self.mostly_disturbed():
             sentences.append(self._busy_sentence())
+        if searched:
+            # They say what was compared.
+            return ". ".join(sentences) + "."
         comparisons = self.comparisons()
         for c in comparisons:
             sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
             sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
         if not comparisons:
             sentences += self._measured_alone()
+        elif self.plan.generation is not None:
+            tokens = self.plan.generation
+            sentences.append(
+                f"This is of whole generations: {tokens.prompt_tokens} tokens of prompt, "
+                f"{tokens.new_tokens} new ones"
+            )
         if not sentences and self.finished:
             sentences.append("Nothing was measured")
         return ". ".join(sentences) + "." if sentences else ""
+
+    def _first_difference(self, outputs: OutputsCompared) -> str:
+        found = self.values.get((outputs.baseline, outputs.candidate))
+        first = locate(found).first if found else None
+        return f" (first at {first.region})" if first else ""
 
     def _busy_sentence(self) -> str:
         who = busiest(self.foreign)

@@ -16,12 +16,13 @@ import msgspec
 import numpy as np
 
 from profiler import session_schema
-from profiler.consent import without_consent
+from profiler.consent import untrusted, without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
     AnySweepEvent,
     Event,
+    Generated,
     GpuSample,
     LogLine,
     OpTiming,
@@ -29,6 +30,7 @@ from profiler.types import (
     Progress,
     Round,
     RunStarted,
+    SearchStarted,
     SweepStarted,
     TelemetrySample,
 )
@@ -40,7 +42,7 @@ FLUSH_INTERVAL_S = 1.0
 # No file has so many events.
 LAST = 2**62
 # These wait for the next flush; all others, such as a lane that is ready, are written at once.
-FREQUENT = (Round, TelemetrySample, LogLine)
+FREQUENT = (Round, Generated, TelemetrySample, LogLine)
 # A view in a stranger's file is a program, which could read other files and fetch extensions.
 LOCKED_IN: dict[str, Any] = {"enable_external_access": False}
 TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "provider"}
@@ -49,19 +51,23 @@ TEXT_FIELDS = {"name", "op_type", "source_nodes", "device", "scope", "shapes", "
 class SessionWriter:
     """Appends events; what was flushed survives the death of the process. Context manager.
 
-    Raises SessionFileError when the file exists or can't be made.
+    With `more`, to a session that is there already; else raises SessionFileError when the file
+    exists. Also raised when it can't be made.
     """
 
     kind: ClassVar[str] = SESSION
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, more: bool = False) -> None:
         self.path = path
         self._pending: list[tuple[int, Event]] = []
         self._seq = 0
         self._flushed_at_s = time.monotonic()
-        self._db = self._opened()
+        if more:
+            self._db, self._seq = _reopened(path)
+        else:
+            self._db = self._created()
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
+    def _created(self) -> duckdb.DuckDBPyConnection:
         """A new file with its tables."""
         if self.path.exists():
             raise SessionFileError(f"{self.path} exists already.", "Choose another name.")
@@ -157,7 +163,8 @@ class SessionWriter:
                     event.iterations,
                     list(event.traced_latencies_ns),
                 )
-                self._insert_ops(seq, event.ops)
+                self._insert_ops(seq, event.ops, inner=False)
+                self._insert_ops(seq, event.inner, inner=True)
             case TelemetrySample():
                 gpus = msgspec.json.encode(event.gpus).decode()
                 self._row(
@@ -180,7 +187,7 @@ class SessionWriter:
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO {table} VALUES ({marks})", list(values))
 
-    def _insert_ops(self, seq: int, ops: tuple[OpTiming, ...]) -> None:
+    def _insert_ops(self, seq: int, ops: tuple[OpTiming, ...], *, inner: bool) -> None:
         """By columns: row by row takes a hundred times as long."""
         if not ops:
             return
@@ -193,7 +200,7 @@ class SessionWriter:
             columns[name] = np.array(values, dtype=kind)
         self._db.register("new_ops", columns)
         self._db.execute(
-            f"INSERT INTO op_timings SELECT trace_seq, {', '.join(COLUMNS)} FROM new_ops"
+            f"INSERT INTO op_timings SELECT trace_seq, {', '.join(COLUMNS)}, {inner} FROM new_ops"
         )
         self._db.unregister("new_ops")
 
@@ -210,6 +217,11 @@ COLUMNS = (
     "thread",
     "shapes",
     "provider",
+    "input_bytes",
+    "weights_bytes",
+    "output_bytes",
+    "threads",
+    "wait_ns",
 )
 
 
@@ -339,6 +351,9 @@ def _without_consent(event: Event) -> Event:
     if isinstance(event, SweepStarted):
         plan = msgspec.structs.replace(event.plan, plan=without_consent(event.plan.plan))
         return msgspec.structs.replace(event, plan=plan)
+    if isinstance(event, SearchStarted):
+        model = untrusted(event.plan.model)
+        return msgspec.structs.replace(event, plan=msgspec.structs.replace(event.plan, model=model))
     return event
 
 
@@ -377,6 +392,29 @@ def _version(database: duckdb.DuckDBPyConnection, path: Path) -> int:
             "Update Dualscope to open it.",
         )
     return version
+
+
+def _reopened(path: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
+    """The file to write to, brought to the present version, and the number of its next event."""
+    with contextlib.closing(_open(path)) as database:
+        version = _version(database, path)
+    try:
+        database = duckdb.connect(str(path), config=LOCKED_IN)
+        for step in range(version, session_schema.VERSION):
+            database.execute(session_schema.MIGRATIONS[step])
+        database.execute(
+            "UPDATE meta SET value = ? WHERE key = 'version'", [str(session_schema.VERSION)]
+        )
+        tables = " UNION ALL ".join(
+            f"SELECT max(seq) AS seq FROM {name}"
+            for name in ("events", "rounds", "traces", "telemetry")
+        )
+        last = database.execute(f"SELECT max(seq) FROM ({tables})").fetchone()
+    except duckdb.Error as error:
+        raise SessionFileError(
+            f"{path} can't be written: {error}", "Copy it to a folder of yours."
+        ) from error
+    return database, (last[0] if last and last[0] is not None else -1) + 1
 
 
 def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
@@ -424,16 +462,16 @@ def _telemetry(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int
 
 
 def _traces(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
-    ops: dict[int, list[OpTiming]] = {}
+    ops: dict[tuple[int, bool], list[OpTiming]] = {}
     nodes = msgspec.json.Decoder(tuple[str, ...])
     rows = database.execute(
-        f"SELECT trace_seq, {', '.join(COLUMNS)} FROM op_timings "
+        f'SELECT trace_seq, "inner", {", ".join(COLUMNS)} FROM op_timings '
         f"WHERE {part.replace('seq', 'trace_seq')} ORDER BY rowid"
     )
-    for seq, *values in rows.fetchall():
+    for seq, inner, *values in rows.fetchall():
         named = dict(zip(COLUMNS, values, strict=True))
         named["source_nodes"] = nodes.decode(named["source_nodes"])
-        ops.setdefault(seq, []).append(OpTiming(**named))
+        ops.setdefault((seq, inner), []).append(OpTiming(**named))
     rows = database.execute(f"SELECT * FROM traces WHERE {part}")
     return [
         (
@@ -444,7 +482,8 @@ def _traces(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, E
                 round=number,
                 iterations=iterations,
                 traced_latencies_ns=tuple(latencies),
-                ops=tuple(ops.get(seq, ())),
+                ops=tuple(ops.get((seq, False), ())),
+                inner=tuple(ops.get((seq, True), ())),
             ),
         )
         for seq, time_ns, label, number, iterations, latencies in rows.fetchall()

@@ -3,7 +3,9 @@
 Version 1 (0.1.0): first version. `events.content` is Python's JSON (it may say NaN or Infinity),
 `op_timings.source_nodes` a JSON list.
 Version 2 (0.1.0): `rounds` has the launch, steal_share and page faults.
-Version 3 (0.1.0): `rounds` has duration_ns, of several callers at once; files may hold a sweep.
+Version 3 (0.1.0): `op_timings` has sizes, threads and the wait of ONNX Runtime's operators, and
+`inner` for operators of nested graphs; `events` may hold ValuesCompared. `rounds` has duration_ns,
+of several callers at once. A file may hold a sweep: then it has the table `points` as well.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ ALTER TABLE rounds ADD COLUMN steal_share DOUBLE DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN minor_page_faults BIGINT DEFAULT 0;
 ALTER TABLE rounds ADD COLUMN major_page_faults BIGINT DEFAULT 0;
 """,
-    2: "ALTER TABLE rounds ADD COLUMN duration_ns BIGINT DEFAULT 0;",
+    2: """
+ALTER TABLE op_timings ADD COLUMN input_bytes BIGINT DEFAULT 0;
+ALTER TABLE op_timings ADD COLUMN weights_bytes BIGINT DEFAULT 0;
+ALTER TABLE op_timings ADD COLUMN output_bytes BIGINT DEFAULT 0;
+ALTER TABLE op_timings ADD COLUMN threads INTEGER DEFAULT 0;
+ALTER TABLE op_timings ADD COLUMN wait_ns BIGINT DEFAULT 0;
+ALTER TABLE op_timings ADD COLUMN "inner" BOOLEAN DEFAULT FALSE;
+ALTER TABLE rounds ADD COLUMN duration_ns BIGINT DEFAULT 0;
+""",
 }
 
 CREATE = """
@@ -37,7 +47,8 @@ CREATE TABLE traces (
 CREATE TABLE op_timings (
     trace_seq BIGINT, name VARCHAR, op_type VARCHAR, start_ns BIGINT, duration_ns BIGINT,
     source_nodes VARCHAR, device VARCHAR, scope VARCHAR, iteration INTEGER, thread BIGINT,
-    shapes VARCHAR, provider VARCHAR
+    shapes VARCHAR, provider VARCHAR, input_bytes BIGINT, weights_bytes BIGINT,
+    output_bytes BIGINT, threads INTEGER, wait_ns BIGINT, "inner" BOOLEAN
 );
 CREATE TABLE telemetry (
     seq BIGINT, time_ns BIGINT, cpu_pct DOUBLE, memory_used_bytes BIGINT,

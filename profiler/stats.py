@@ -20,6 +20,9 @@ LEAST_ROUNDS = 7
 # launches of its own that counts.
 LAUNCH_SPREAD = 0.01
 LAUNCH_DF = 3
+# The same while there is one launch: now and then a process is slower as a whole, here by up to
+# 28 %, which one launch alone can't show.
+LONE_LAUNCH_SPREAD = 0.05
 
 
 def latency_stats(
@@ -62,6 +65,36 @@ def round_medians(rounds: Iterable[Round]) -> dict[int, float]:
     return {r.index: float(np.median(r.latencies_ns)) for r in rounds if r.kind is RoundKind.TIMED}
 
 
+def round_means(rounds: Iterable[Round]) -> dict[int, float]:
+    """Time per call in ns of each timed round, by round index: mean latency where calls come one
+    after the other, else the block's duration over its calls.
+    """
+    return {
+        r.index: r.duration_ns / len(r.latencies_ns)
+        if r.duration_ns
+        else float(np.mean(r.latencies_ns))
+        for r in rounds
+        if r.kind is RoundKind.TIMED
+    }
+
+
+def paired_by_launch(
+    baseline: Mapping[int, float],
+    candidate: Mapping[int, float],
+    *,
+    set_aside: Set[int] = frozenset(),
+    launches: Mapping[int, int] | None = None,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Both lanes' values of each round that both ran and that isn't set aside, for each launch."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for index, value in baseline.items():
+        if index in candidate and index not in set_aside:
+            launch = launches.get(index, 0) if launches else 0
+            found.setdefault(launch, []).append((value, candidate[index]))
+    pairs = [np.array(values, dtype=np.float64) for _, values in sorted(found.items())]
+    return [(values[:, 0], values[:, 1]) for values in pairs]
+
+
 def paired_ratios(
     baseline: Mapping[int, float],
     candidate: Mapping[int, float],
@@ -73,12 +106,8 @@ def paired_ratios(
 
     An array a launch; `launches` tells each round's, by index (default: all are of one).
     """
-    found: dict[int, list[float]] = {}
-    for index, median in baseline.items():
-        if index in candidate and index not in set_aside:
-            launch = launches.get(index, 0) if launches else 0
-            found.setdefault(launch, []).append(median / candidate[index])
-    return [np.array(values, dtype=np.float64) for _, values in sorted(found.items())]
+    pairs = paired_by_launch(baseline, candidate, set_aside=set_aside, launches=launches)
+    return [one / other for one, other in pairs]
 
 
 def median_interval(values: NDArray[np.float64], *, comparisons: int = 1) -> tuple[float, float]:
@@ -130,7 +159,10 @@ def median_error(values: NDArray[np.float64]) -> float:
 
 
 def launches_estimate(
-    ratios: Sequence[NDArray[np.float64]], *, comparisons: int = 1
+    ratios: Sequence[NDArray[np.float64]],
+    *,
+    comparisons: int = 1,
+    lone_spread: float = LONE_LAUNCH_SPREAD,
 ) -> tuple[float, float, float]:
     """(ratio, low, high) over several launches of the lanes; `ratios` has an array a launch.
 
@@ -142,9 +174,9 @@ def launches_estimate(
     The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
     (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
-    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` and d0 `LAUNCH_DF`. So one launch has
-    an interval too, an honestly wide one, and two launches that agree by chance don't make a narrow
-    one.
+    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` (`lone_spread` while there is one
+    launch) and d0 `LAUNCH_DF`. So one launch has an interval too, an honestly wide one, and two
+    launches that agree by chance don't make a narrow one.
 
     Two parts add up (as variances): what the launches' medians have from their rounds, with the
     normal quantile, since each has many rounds; and what launches differ by beyond that, with
@@ -159,16 +191,64 @@ def launches_estimate(
         return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
     logs = np.array([math.log(float(np.median(values))) for values in known])
     errors = [median_error(values) for values in known]
-    count, centre = len(known), float(logs.mean())
+    half = _half_width(logs, errors, comparisons, lone_spread)
+    centre = float(logs.mean())
+    return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+
+
+def _half_width(
+    logs: NDArray[np.float64], errors: Sequence[float], comparisons: int, lone_spread: float
+) -> float:
+    """Of the interval around the mean of the launches' log ratios; see `launches_estimate`."""
+    count, centre = logs.size, float(logs.mean())
     within = float(np.mean(np.square(errors)))
     squares = max(0.0, float(np.sum((logs - centre) ** 2)) - (count - 1) * within)
     freedom = LAUNCH_DF + count - 1
-    between = (LAUNCH_DF * LAUNCH_SPREAD**2 + squares) / freedom
+    known_spread = LAUNCH_SPREAD if count > 1 else lone_spread
+    between = (LAUNCH_DF * known_spread**2 + squares) / freedom
     probability = 1 - (1 - LEVEL) / (2 * comparisons)
     normal = NormalDist().inv_cdf(probability)
     student = student_quantile(probability, freedom)
-    half = math.sqrt((normal**2 * within + student**2 * between) / count)
-    return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+    return math.sqrt((normal**2 * within + student**2 * between) / count)
+
+
+def mean_ratio_interval(
+    ratio: float,
+    launches: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    *,
+    comparisons: int = 1,
+) -> tuple[float, float]:
+    """Interval of a ratio of mean times per call: of throughputs, and of costs.
+
+    Each launch gives the means of its paired rounds, (baseline's, candidate's) in ns; `ratio` is
+    baseline's over candidate's mean over all of them. The log ratio of a launch has the standard
+    error of a ratio of means by linearization (Cochran 1977, Sampling Techniques, 6.4), widened for
+    rounds that are correlated (Newey and West 1987); launches are put together as in
+    `launches_estimate`. Unlike a median's, this interval feels every spike, since whoever pays for
+    the machine pays for those too. (0, inf) while no launch has enough rounds.
+    """
+    known = [pair for pair in launches if pair[0].size >= LEAST_ROUNDS]
+    if not known:
+        return (0.0, float("inf"))
+    logs = np.array([math.log(float(b.mean() / c.mean())) for b, c in known])
+    errors = [_mean_error(b, c) for b, c in known]
+    half = _half_width(logs, errors, comparisons, LONE_LAUNCH_SPREAD)
+    return (ratio * math.exp(-half), ratio * math.exp(half))
+
+
+def _mean_error(baseline: NDArray[np.float64], candidate: NDArray[np.float64]) -> float:
+    gaps = baseline / baseline.mean() - candidate / candidate.mean()
+    return math.sqrt(long_run_squares(gaps)) / float(gaps.size)
+
+
+def long_run_squares(values: NDArray[np.float64]) -> float:
+    """Variance of the sum of values with mean 0, correlation included; no less than without it."""
+    power = float(values @ values)
+    lags = min(max(1, round(values.size ** (1 / 3))), values.size - 1)
+    weighted = sum(
+        (1 - lag / (lags + 1)) * float(values[:-lag] @ values[lag:]) for lag in range(1, lags + 1)
+    )
+    return float(max(power, power + 2 * weighted))
 
 
 @functools.cache

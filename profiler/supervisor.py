@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import tempfile
@@ -23,6 +24,7 @@ from profiler.stats import precision_of_one
 from profiler.types import (
     Event,
     ForeignProcesses,
+    Locate,
     OpTimings,
     Phase,
     Progress,
@@ -32,6 +34,7 @@ from profiler.types import (
     RunStarted,
     TelemetrySample,
 )
+from profiler.value_walk import walk_values
 from profiler.version import VERSION
 
 __all__ = ["default_plan", "run"]
@@ -90,7 +93,8 @@ class _Runner:
             for sample in telemetry():
                 self.session.apply(sample)
                 yield sample
-            if not isinstance(event, OpTimings):
+            # Of a lane's traces the first: it tells which operators there are.
+            if not isinstance(event, OpTimings) or event.label not in self.session.traces:
                 self.session.apply(event)
             yield event
 
@@ -108,6 +112,9 @@ class _Runner:
                 yield from self.group.warm_up()
                 yield from self.group.compare_outputs()
                 reason = yield from self._measure()
+                # All is measured by now: a stop here leaves out this look only.
+                with contextlib.suppress(CancelledError):
+                    yield from self._look_inside()
         except CancelledError:
             reason = "stopped"
         for lane in self.group.lanes.values():
@@ -115,6 +122,21 @@ class _Runner:
         self.group.close()
         yield self._progress(Phase.FINISHED, fraction=1.0)
         yield RunFinished(time_ns=time.time_ns(), reason=reason)
+
+    def _look_inside(self) -> Iterator[Event]:
+        """Where the outputs differ, or always: the values inside of the model, lane by lane."""
+        for found in self.session.outputs:
+            wanted = self.plan.locate is Locate.ALWAYS or not found.agree
+            labels = (found.baseline, found.candidate)
+            traced = all(label in self.session.traces for label in labels)
+            if self.plan.locate is Locate.NEVER or not wanted or not traced:
+                continue
+            lanes = tuple(self.group.lanes[n] for n in labels if n in self.group.lanes)
+            if len(lanes) == 2:
+                operators = tuple(self.session.lane_operators(label) for label in labels)
+                yield from walk_values(
+                    (lanes[0], lanes[1]), (operators[0], operators[1]), self.plan.tolerance
+                )
 
     def _measure(self) -> Generator[Event, None, str]:
         """Timed rounds with traced rounds between them. Returns the reason for its end."""
@@ -196,8 +218,8 @@ class _Runner:
 
     def _round_s(self) -> float:
         """How long the next round will take."""
-        turns = (n.calls_in(self.plan.turn_ns) * n.expected_ns() for n in self.group.lanes.values())
-        return sum(turns) / 1e9
+        plan = self.plan
+        return sum(lane.turn_s(plan.turn_ns, plan.lead_in_ns) for lane in self.group.lanes.values())
 
     def _trace_is_due(self) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from profiler.operators import Outside
 from profiler.types import LatencyStats, OperatorRow, OpTimings
 
 
@@ -15,7 +16,9 @@ class TraceFigures(Struct, frozen=True, kw_only=True):
     `coverage`: operators' sum over traced latency, the rest is the engine's overhead.
     `tracing_cost`: traced latency over the timed p50, so 1.2 is 20 % slower. `scale` takes an
     operator's traced time to its part of the timed p50: as if tracing slowed all alike.
-    `overhead_ns` is what is left of the timed p50.
+    `overhead_ns` is what is left of the timed p50. `before_ns`, `between_ns` and `after_ns` tell
+    when in a traced call no operator ran: before the first one (inputs checked, weights fetched),
+    between two (dispatch), after the last.
     """
 
     operators_ns: float
@@ -25,10 +28,27 @@ class TraceFigures(Struct, frozen=True, kw_only=True):
     tracing_cost: float
     scale: float
     overhead_ns: float
+    before_ns: float = 0.0
+    between_ns: float = 0.0
+    after_ns: float = 0.0
+
+    def outside(self) -> str:
+        """Where the engine's own time lies, in words."""
+        parts = (
+            (self.before_ns, "before the first operator"),
+            (self.between_ns, "between operators"),
+            (self.after_ns, "after the last"),
+        )
+        return ", ".join(
+            f"{time_ns / self.traced_ns:.1%} {when}" for time_ns, when in parts if self.traced_ns
+        )
 
 
 def trace_figures(
-    traces: Sequence[OpTimings], rows: Sequence[OperatorRow], stats: LatencyStats | None
+    traces: Sequence[OpTimings],
+    rows: Sequence[OperatorRow],
+    stats: LatencyStats | None,
+    outside: Outside | None = None,
 ) -> TraceFigures | None:
     """None without a trace. Without a timed latency, the traced one stands for it."""
     latencies = [latency for trace in traces for latency in trace.traced_latencies_ns]
@@ -48,4 +68,7 @@ def trace_figures(
         tracing_cost=traced_ns / timed_ns if timed_ns else 0.0,
         scale=scale,
         overhead_ns=timed_ns - operators_ns * scale,
+        before_ns=outside.before_ns / len(latencies) if outside else 0.0,
+        between_ns=outside.between_ns / len(latencies) if outside else 0.0,
+        after_ns=outside.after_ns / len(latencies) if outside else 0.0,
     )

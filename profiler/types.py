@@ -19,6 +19,8 @@ class ModelKind(enum.StrEnum):
     STATE_DICT = "state-dict"
     CHECKPOINT = "checkpoint"
     SAFETENSORS = "safetensors"
+    TRANSFORMERS = "transformers"
+    ENDPOINT = "endpoint"
 
 
 class EngineKind(enum.StrEnum):
@@ -29,6 +31,7 @@ class EngineKind(enum.StrEnum):
     TORCH_SCRIPT = "torch-script"
     TORCH_COMPILE = "torch-compile"
     TORCH_EXPORT = "torch-export"
+    ENDPOINT = "endpoint"
 
 
 class RoundKind(enum.StrEnum):
@@ -44,6 +47,7 @@ class Phase(enum.StrEnum):
     LOADING = "loading"
     WARMING_UP = "warming up"
     MEASURING = "measuring"
+    COMPARING = "comparing values"
     FINISHED = "finished"
 
 
@@ -63,6 +67,31 @@ class Verdict(enum.StrEnum):
     SLOWER = "slower"
     SAME = "same"
     UNRESOLVED = "unresolved"
+
+
+class Goal(enum.StrEnum):
+    """What a recommendation is for, in the spelling of `--goal`."""
+
+    LATENCY = "latency"
+    P99 = "p99"
+    THROUGHPUT = "throughput"
+    COST = "cost"
+    MEMORY = "memory"
+    PORTABILITY = "portability"
+
+
+class ArmState(enum.StrEnum):
+    """What became of a configuration in a search (an arm, in the word of the field)."""
+
+    RACING = "racing"
+    LEADER = "leader"
+    SLOWER = "slower"
+    NOT_FASTER = "not faster"
+    FAILED = "failed"
+    OTHER_OUTPUTS = "other outputs"
+    OVER_MEMORY = "over the memory limit"
+    OVER_P99 = "over the p99 limit"
+    NOT_REACHED = "not reached"
 
 
 # --- model and inputs -----------------------------------------------------------------------
@@ -133,8 +162,49 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     shape: tuple[int | str, ...]
 
 
+class CacheTensor(Struct, frozen=True, kw_only=True):
+    """One tensor of a KV cache: the input that takes it, and the output that gives it, longer.
+
+    `shape` as the file has it; `axis` is the one that counts tokens.
+    """
+
+    past: str
+    present: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    axis: int
+
+
+class CacheLayout(Struct, frozen=True, kw_only=True):
+    """How a model that generates text is called: its tokens, its logits, its KV cache.
+
+    `convention` says whose names they are. `roles` has the other inputs, by name: "attention_mask",
+    "position_ids", "cache_position", "use_cache_branch", "total_length" or "past_length". `dtypes`
+    are theirs and the tokens'. `shared_buffer`: past and present may be one buffer of the full
+    length, which the model writes in place. `vocabulary` and `most_tokens` are 0 where the file
+    doesn't tell.
+    """
+
+    convention: str
+    tokens: str = "input_ids"
+    logits: str = "logits"
+    cache: tuple[CacheTensor, ...] = ()
+    roles: dict[str, str] = {}
+    dtypes: dict[str, str] = {}
+    layers: int = 0
+    heads: int = 0
+    head_size: int = 0
+    vocabulary: int = 0
+    most_tokens: int = 0
+    batch: int = 1
+    shared_buffer: bool = False
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
-    """What an inspection process found out about a model file."""
+    """What an inspection process found out about a model file.
+
+    `generation` tells how it generates text; None for a model without a KV cache.
+    """
 
     source: ModelSource
     inputs: tuple[InputSpec, ...]
@@ -145,6 +215,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     op_counts: dict[str, int] = {}
     missing_torch_ops: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    generation: CacheLayout | None = None
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -201,6 +272,14 @@ class NoiseRule(Struct, frozen=True, kw_only=True):
     steal_share: float = 0.05
 
 
+class Locate(enum.StrEnum):
+    """When a run looks for the first layer whose values differ."""
+
+    DIFFER = "differ"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Tolerance(Struct, frozen=True, kw_only=True):
     """Outputs agree where |candidate - baseline| <= atol * RMS(baseline) + rtol * |baseline|."""
 
@@ -208,11 +287,56 @@ class Tolerance(Struct, frozen=True, kw_only=True):
     atol: float
 
 
-class RunPlan(Struct, frozen=True, kw_only=True):
-    """Everything that a run needs, enough to repeat it.
+# How long the untimed calls at a turn's start take.
+LEAD_IN_NS = 10_000_000
 
-    `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all. `tolerance` of
-    outputs; None for one by their precision.
+
+class CostSettings(Struct, frozen=True, kw_only=True):
+    """What the person knows of prices and demand; nothing is known beforehand.
+
+    `prices` per hour by device: "cpu", "cuda:0", a GPU's name, or "*" for every device; in
+    `currency`, as is `price_per_kwh` and `own_cost`, what converting and checking costs once beside
+    computing time. `utilization`: the share of its paid time that a machine is to work.
+    `replicas`: machines that are kept on at the least.
+    """
+
+    prices: dict[str, float] = {}
+    currency: str = ""
+    requests_per_day: float | None = None
+    utilization: float = 0.7
+    replicas: int = 1
+    price_per_kwh: float | None = None
+    own_cost: float = 0.0
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What the person wants to know of a run, beside the figures."""
+
+    goal: Goal = Goal.LATENCY
+    cost: CostSettings = CostSettings()
+
+
+class GenerationPlan(Struct, frozen=True, kw_only=True):
+    """An iteration of the run is one generation of text: a prefill, then a step for each token.
+
+    `prompt_tokens` are drawn from the run's seed within `vocabulary`, and so are the tokens that
+    every lane is fed in place of its own choice, so that all do equal work. The first of
+    `new_tokens` comes from the prefill. `requests` is an endpoint's turn.
+    """
+
+    prompt_tokens: int = 128
+    new_tokens: int = 32
+    vocabulary: int = 256
+    requests: int = 16
+
+
+class RunPlan(Struct, frozen=True, kw_only=True):
+    """Everything that a run needs, enough to repeat it. `generation`: of text, token by token.
+
+    `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
+    calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
+    `tolerance` of outputs; None for one by their precision. `locate`: when to compare values inside
+    of the model. `question`: what a recommendation is to answer.
     """
 
     model: ModelSource
@@ -222,10 +346,42 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     warmup: WarmupRule = WarmupRule()
     stopping: StoppingRule = StoppingRule()
     turn_ns: int = 100_000_000
+    lead_in_ns: int = LEAD_IN_NS
     traced_share: float = 0.2
     traced_iterations: int = 3
     seed: int = 0
     launches: LaunchRule = LaunchRule()
+    noise: NoiseRule = NoiseRule()
+    lane_cpus: tuple[int, ...] = ()
+    tolerance: Tolerance | None = None
+    locate: Locate = Locate.DIFFER
+    question: Question = Question()
+    generation: GenerationPlan | None = None
+
+
+class SearchPlan(Struct, frozen=True, kw_only=True):
+    """What a search for the fastest configuration needs, enough to repeat it.
+
+    `engines` may be tried. `execution_providers` and `cuda_devices` are what this machine has, and
+    `cores` what a lane may use. `max_memory_bytes`: of a lane's process above its engine alone;
+    `max_p99_ns`: of single calls. `at_once`: engine processes alive at the same time, at most.
+    `race_share` of the budget goes to the races, the rest to the confirmation.
+    """
+
+    model: ModelSource
+    inputs: tuple[InputSpec, ...]
+    engines: tuple[EngineKind, ...]
+    execution_providers: tuple[str, ...] = ()
+    cuda_devices: int = 0
+    cores: int = 1
+    budget_s: float = 120.0
+    max_memory_bytes: int | None = None
+    max_p99_ns: float | None = None
+    at_once: int = 4
+    turn_ns: int = 50_000_000
+    race_share: float = 0.65
+    warmup: WarmupRule = WarmupRule(min_calls=3, time_limit_s=2.0)
+    seed: int = 0
     noise: NoiseRule = NoiseRule()
     lane_cpus: tuple[int, ...] = ()
     tolerance: Tolerance | None = None
@@ -258,12 +414,17 @@ class Progress(Event, frozen=True, kw_only=True):
 
 
 class ModelConverted(Event, frozen=True, kw_only=True):
-    """The model's other form ("ONNX", "fp16"), as used by the lanes named."""
+    """The model's other form ("ONNX", "fp16"), as used by the lanes named.
+
+    `duration_ns`: how long converting and checking took, also where it was done earlier and the
+    file came from the cache; 0 where that isn't known.
+    """
 
     model: ModelSource
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
     form: str = "ONNX"
+    duration_ns: int = 0
 
 
 class EngineReady(Event, frozen=True, kw_only=True):
@@ -317,11 +478,44 @@ class Round(Event, frozen=True, kw_only=True):
     duration_ns: int = 0
 
 
+class Generations(Struct, frozen=True, kw_only=True):
+    """The generations of one turn, token by token.
+
+    `steps_ns` has an entry a generation: the time to its first token, then the time between one
+    token and the next. `starts_ns` counts from the turn's start, `span_ns` to its last token.
+    `tokens` and `prompt_tokens` are a server's own counts, where a piece of its stream may hold
+    several tokens; empty where every step is one. `errors`: what became of requests that failed.
+    `cache_bytes` is what the KV cache takes at the end, `cache_used_bytes` what of it is in use.
+    """
+
+    steps_ns: tuple[tuple[int, ...], ...]
+    starts_ns: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+    prompt_tokens: tuple[int, ...] = ()
+    span_ns: int = 0
+    errors: tuple[str, ...] = ()
+    cache_bytes: int = 0
+    cache_used_bytes: int = 0
+
+
+class Generated(Event, frozen=True, kw_only=True):
+    """What a lane generated in one turn; follows the turn's `Round`."""
+
+    label: str
+    index: int
+    kind: RoundKind
+    launch: int
+    generations: Generations
+
+
 class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     """One operator call in a traced round.
 
     `source_nodes` are the graph nodes it covers, each named by its first output's value name.
     `start_ns` counts from the start of the iteration. `scope` is the module path, where known.
+    `output_bytes` is the size of its outputs; ONNX Runtime also tells the sizes of an operator's
+    inputs and weights, how many of its threads took part, and how long the calling one waited for
+    the others. 0 where it isn't known.
     """
 
     name: str
@@ -335,16 +529,25 @@ class OpTiming(Struct, frozen=True, kw_only=True, array_like=True):
     thread: int = 0
     shapes: str = ""
     provider: str = ""
+    input_bytes: int = 0
+    weights_bytes: int = 0
+    output_bytes: int = 0
+    threads: int = 0
+    wait_ns: int = 0
 
 
 class OpTimings(Event, frozen=True, kw_only=True):
-    """The operators of one traced round; `traced_latencies_ns` has one entry an iteration."""
+    """The operators of one traced round; `traced_latencies_ns` has one entry an iteration.
+
+    `inner` are those of nested graphs (bodies of If, Loop, Scan), within the time of one of `ops`.
+    """
 
     label: str
     round: int
     iterations: int
     traced_latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
+    inner: tuple[OpTiming, ...] = ()
 
 
 class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
@@ -366,15 +569,28 @@ class GraphNode(Struct, frozen=True, kw_only=True, array_like=True):
     node_name: str = ""
 
 
+class KernelPart(Struct, frozen=True, kw_only=True, array_like=True):
+    """Nodes that a fused kernel computes, without dataflow to its other parts.
+
+    `share` of the kernel's time is an estimate: that of the bytes which it reads and writes.
+    """
+
+    nodes: tuple[str, ...]
+    share: float
+
+
 class ModelGraph(Struct, frozen=True, kw_only=True):
     """The graph that a lane's `source_nodes` refer to.
 
     `beside`: operators that stand for no node of it (layout changes, inserted reshapes), by name,
-    each with a node that it works for.
+    each with a node that it works for. `causal`: what shows that attention looks back only, in
+    words. `parts`: kernels that do several things side by side, by name.
     """
 
     nodes: tuple[GraphNode, ...]
     beside: dict[str, str] = {}
+    causal: tuple[str, ...] = ()
+    parts: dict[str, tuple[KernelPart, ...]] = {}
 
 
 class GraphDescribed(Event, frozen=True, kw_only=True):
@@ -406,6 +622,33 @@ class OutputsCompared(Event, frozen=True, kw_only=True):
     atol: float
     agree: bool
     differences: tuple[OutputDifference, ...]
+
+
+class CutPoint(Struct, frozen=True, kw_only=True):
+    """What a region of both lanes gives, on the same inputs.
+
+    `values` are its names in the baseline and in the candidate; `inputs` the indexes of the cut
+    points that it is made from; `nodes` the region's graph nodes. `relative` is the norm of the
+    difference over the baseline's norm. Without a `difference`, `note` says why.
+    """
+
+    region: str
+    values: tuple[str, str]
+    nodes: tuple[str, ...] = ()
+    inputs: tuple[int, ...] = ()
+    is_output: bool = False
+    relative: float | None = None
+    difference: OutputDifference | None = None
+    note: str = ""
+
+
+class ValuesCompared(Event, frozen=True, kw_only=True):
+    """Values inside of the model, in topological order. Without points, `note` says why."""
+
+    baseline: str
+    candidate: str
+    points: tuple[CutPoint, ...]
+    note: str = ""
 
 
 class ForeignProcess(Struct, frozen=True, kw_only=True):
@@ -476,6 +719,72 @@ class RunFinished(Event, frozen=True, kw_only=True):
     message: str = ""
 
 
+class SearchStarted(Event, frozen=True, kw_only=True):
+    plan: SearchPlan
+    environment: dict[str, str]
+    dualscope_version: str
+
+
+class RaceStarted(Event, frozen=True, kw_only=True):
+    """A race begins: `incumbent` (empty where there is none) and others, of one `family` of engines
+    ("ort", "torch"), that differ from it in one thing, `axis`.
+    """
+
+    race: int
+    family: str
+    axis: str
+    incumbent: str
+    arms: tuple[EngineSpec, ...]
+
+
+class RaceRound(Event, frozen=True, kw_only=True):
+    """One round of a race: the median latency of each arm's turn, in ns. `disturbed`: why the round
+    is set aside, or "".
+    """
+
+    race: int
+    index: int
+    launch: int
+    medians_ns: dict[str, float]
+    disturbed: str = ""
+
+
+class ArmJudged(Event, frozen=True, kw_only=True):
+    """What became of an arm in a race, and what was seen of it there.
+
+    `ratio` [`low`, `high`]: its latency over that of the arm `against`, after `rounds`; zeros where
+    there were too few.
+    """
+
+    race: int
+    label: str
+    state: ArmState
+    reason: str = ""
+    against: str = ""
+    ratio: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    rounds: int = 0
+    launches: int = 0
+    calls: int = 0
+    p50_ns: float = 0.0
+    p99_ns: float = 0.0
+    peak_memory_bytes: int = 0
+    load_time_ns: int = 0
+    compile_time_ns: int = 0
+
+
+class RaceFinished(Event, frozen=True, kw_only=True):
+    """`leader` is empty where no arm may be chosen. `reason`: "one left", "alike", "time",
+    "stopped", "none left".
+    """
+
+    race: int
+    family: str
+    leader: str
+    reason: str
+
+
 # --- sweeps: one run a point -----------------------------------------------------------------
 
 
@@ -538,14 +847,21 @@ AnyEvent = (
     | EngineReady
     | LaunchedAgain
     | Round
+    | Generated
     | OpTimings
     | GraphDescribed
     | OutputsCompared
+    | ValuesCompared
     | ForeignProcesses
     | TelemetrySample
     | LogLine
     | EngineFailed
     | RunFinished
+    | SearchStarted
+    | RaceStarted
+    | RaceRound
+    | ArmJudged
+    | RaceFinished
 )
 # A sweep tells those of its runs, and these between them.
 AnySweepEvent = AnyEvent | SweepStarted | PointStarted | PointFinished | SweepFinished
@@ -564,12 +880,19 @@ class Load(Command, frozen=True, kw_only=True):
     inputs: tuple[InputSpec, ...]
     work_dir: str
     cpus: tuple[int, ...] = ()
+    generation: GenerationPlan | None = None
+    seed: int = 0
+    launch: int = 0
 
 
 class Infer(Command, frozen=True, kw_only=True):
-    """Run `iterations` calls, of each caller, and answer with one `Latencies`."""
+    """Run `iterations` calls of each caller, and answer with one `Latencies`.
+
+    `lead_in`: untimed calls before them.
+    """
 
     iterations: int
+    lead_in: int = 0
 
 
 class Trace(Command, frozen=True, kw_only=True):
@@ -589,11 +912,21 @@ class SaveOutputs(Command, frozen=True, kw_only=True):
     path: str
 
 
+class SaveValues(Command, frozen=True, kw_only=True):
+    """Write values inside of the model, of one call, to `path` (.npz, in the order of `names`).
+
+    A name is an ONNX value's, or an operator's as a trace names it.
+    """
+
+    path: str
+    names: tuple[str, ...]
+
+
 class Close(Command, frozen=True, kw_only=True):
     """Leave. Answered by the end of the pipe."""
 
 
-AnyCommand = Load | Infer | Trace | SaveOutputs | Close
+AnyCommand = Load | Infer | Trace | SaveOutputs | SaveValues | Close
 
 
 class Reply(Struct, frozen=True, kw_only=True, tag=True):
@@ -622,6 +955,7 @@ class Latencies(Reply, frozen=True, kw_only=True):
     peak_rss_bytes: int
     minor_page_faults: int = 0
     major_page_faults: int = 0
+    generations: Generations | None = None
     duration_ns: int = 0
 
 
@@ -629,11 +963,20 @@ class Traced(Reply, frozen=True, kw_only=True):
     started_ns: int
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
+    inner: tuple[OpTiming, ...] = ()
     graph: ModelGraph | None = None
 
 
 class OutputsSaved(Reply, frozen=True, kw_only=True):
     path: str
+
+
+class ValuesSaved(Reply, frozen=True, kw_only=True):
+    """`names` are those that the lane has, in the order of the file's arrays."""
+
+    path: str
+    names: tuple[str, ...]
+    size_bytes: int
 
 
 class Failed(Reply, frozen=True, kw_only=True):
@@ -645,7 +988,7 @@ class Failed(Reply, frozen=True, kw_only=True):
     details: str = ""
 
 
-AnyReply = Loaded | Latencies | Traced | OutputsSaved | Failed
+AnyReply = Loaded | Latencies | Traced | OutputsSaved | ValuesSaved | Failed
 
 
 # --- job processes: inspection and conversion ------------------------------------------------
@@ -687,6 +1030,14 @@ class PrecisionJob(Struct, frozen=True, kw_only=True, tag=True):
     out_dir: str
 
 
+class ProgramJob(Struct, frozen=True, kw_only=True, tag=True):
+    """Write what a PyTorch lane runs to `path`, as an exported program."""
+
+    source: ModelSource
+    inputs: tuple[InputSpec, ...]
+    path: str
+
+
 class JobProgress(Struct, frozen=True, kw_only=True, tag=True):
     text: str
 
@@ -711,6 +1062,7 @@ class Guesses(Struct, frozen=True, kw_only=True, tag=True):
 class Converted(Struct, frozen=True, kw_only=True, tag=True):
     model: ModelSource
     notes: tuple[str, ...] = ()
+    duration_ns: int = 0
 
 
 # --- derived by pure functions, never stored --------------------------------------------------
@@ -749,7 +1101,12 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):
-    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum."""
+    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
+
+    `output_bytes` is the size of what it gives in one iteration; 0 where it isn't known. Other
+    sizes are of one call, `threads` the most that took part in one, `wait_ns` a mean. `estimated`:
+    a part of a kernel, with its time shared out by bytes moved.
+    """
 
     label: str
     name: str
@@ -762,3 +1119,9 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     shapes: str = ""
     provider: str = ""
     start_ns: int = 0
+    input_bytes: int = 0
+    weights_bytes: int = 0
+    output_bytes: int = 0
+    threads: int = 0
+    wait_ns: float = 0.0
+    estimated: bool = False

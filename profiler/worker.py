@@ -18,12 +18,14 @@ import psutil
 from profiler.callers import Callers
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.generation.base import Generator
 from profiler.placement import keep_on
 from profiler.rest import wait_for_rest
 from profiler.types import (
     AnyCommand,
     AnyReply,
     Close,
+    EngineKind,
     Failed,
     Infer,
     Latencies,
@@ -32,8 +34,10 @@ from profiler.types import (
     ModelSource,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
+    ValuesSaved,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +50,15 @@ SHORT_SPINNING = {"KMP_BLOCKTIME": "10"}
 QUIET = {"KINETO_LOG_LEVEL": "6"}
 
 
-def main(connection: Connection, log_path: str) -> None:
-    """Serve commands until `Close`, or until the parent is gone."""
+def main(connection: Connection, log_path: str, network: bool = False) -> None:
+    """Serve commands until `Close`, or until the parent is gone.
+
+    `network`: this process asks a server, and loads no model.
+    """
     for name, value in (SHORT_SPINNING | QUIET).items():
         os.environ.setdefault(name, value)
-    settle_in(Path(log_path))
-    worker = _Worker()
+    settle_in(Path(log_path), network=network)
+    worker = _Worker(network)
     decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
     encoder = msgspec.msgpack.Encoder()
     while True:
@@ -68,7 +75,8 @@ def main(connection: Connection, log_path: str) -> None:
 class _Worker:
     """Holds the loaded engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
+        self._network = network
         self._engine: Engine | None = None
         self._model: ModelSource | None = None
         self._process = psutil.Process()
@@ -112,7 +120,7 @@ class _Worker:
     def _answer_of(self, engine: Engine, command: AnyCommand) -> AnyReply:
         match command:
             case Infer():
-                return self._infer(engine, command.iterations)
+                return self._infer(engine, command)
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
                 traced = engine.trace(command.iterations, command.warmup)
@@ -120,12 +128,18 @@ class _Worker:
             case SaveOutputs():
                 engine.save_outputs(Path(command.path))
                 return OutputsSaved(path=command.path)
+            case SaveValues():
+                path = Path(command.path)
+                names = engine.save_values(command.names, path)
+                return ValuesSaved(path=command.path, names=names, size_bytes=path.stat().st_size)
             case _:
                 raise EngineError(f"Unknown command {type(command).__name__}.")
 
     def _load(self, command: Load) -> Loaded:
         from profiler.engines import create_engine
 
+        if self._network and command.spec.engine is not EngineKind.ENDPOINT:
+            raise EngineError("A process that has the network loads no model.")
         keep_on(command.cpus)
         engine = create_engine(command)
         baseline = self._process.memory_info().rss
@@ -171,19 +185,32 @@ class _Worker:
             sys.stderr.write("Threads of this lane work on between calls, into others' turns.\n")
             sys.stderr.flush()
 
-    def _infer(self, engine: Engine, iterations: int) -> Latencies:
+    def _infer(self, engine: Engine, command: Infer) -> Latencies:
         infer, synchronize, clock = engine.infer, engine.synchronize, time.perf_counter_ns
-        latencies, duration_ns = [0] * iterations, 0
+        latencies, duration_ns = [0] * command.iterations, 0
         cpu_ns = time.process_time_ns()
         gc.collect()
         gc.disable()
-        faults = _page_faults()
-        block_started = clock()
+        block_started, faults = clock(), _page_faults()
+        generations = None
         try:
-            if self._callers:
-                latencies, duration_ns = self._callers.run(iterations)
+            if isinstance(engine, Generator):
+                if command.lead_in:
+                    engine.generate(command.lead_in)
+                block_started, faults = clock(), _page_faults()
+                generations = engine.generate(command.iterations)
+                latencies = [sum(steps) for steps in generations.steps_ns]
+            elif self._callers:
+                if command.lead_in:
+                    self._callers.run(command.lead_in)
+                block_started, faults = clock(), _page_faults()
+                latencies, duration_ns = self._callers.run(command.iterations)
             else:
-                for index in range(iterations):
+                for _ in range(command.lead_in):
+                    infer()
+                    synchronize()
+                block_started, faults = clock(), _page_faults()
+                for index in range(command.iterations):
                     started = clock()
                     infer()
                     synchronize()
@@ -196,6 +223,7 @@ class _Worker:
         return Latencies(
             started_ns=block_started,
             latencies_ns=tuple(latencies),
+            generations=generations,
             cpu_time_ns=cpu_ns,
             peak_rss_bytes=self._peak_rss_bytes or _peak_rss_bytes(self._process),
             minor_page_faults=minor,

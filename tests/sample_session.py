@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from profiler.session import Session
 from profiler.types import (
+    CutPoint,
     EngineFailed,
     EngineKind,
     EngineReady,
@@ -13,6 +14,8 @@ from profiler.types import (
     Event,
     ForeignProcess,
     ForeignProcesses,
+    Generated,
+    Generations,
     GpuSample,
     GraphDescribed,
     GraphNode,
@@ -35,6 +38,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     TelemetrySample,
+    ValuesCompared,
 )
 
 ROUNDS = 12
@@ -189,6 +193,14 @@ def sample_events(
             memory_total_bytes=1 << 35,
             gpus=(gpu, GpuSample(index=1, name="Gone", lost=True)),
         ),
+        Generated(
+            time_ns=8,
+            label=base,
+            index=0,
+            kind=RoundKind.TIMED,
+            launch=0,
+            generations=Generations(steps_ns=((3, 2), (3, 1)), starts_ns=(0, 5), span_ns=9),
+        ),
         ForeignProcesses(
             time_ns=9,
             round=3,
@@ -212,6 +224,31 @@ def sample_events(
                     inf_count=1,
                     within_tolerance=False,
                     note="shapes differ",
+                ),
+            ),
+        ),
+        ValuesCompared(
+            time_ns=11,
+            baseline=base,
+            candidate=fast,
+            points=(
+                CutPoint(region="conv", values=("conv_out", "c"), nodes=("conv_out",), note="none"),
+                CutPoint(
+                    region="head",
+                    values=("relu_out", "r"),
+                    inputs=(0,),
+                    is_output=True,
+                    relative=float("inf"),
+                    difference=OutputDifference(
+                        name="relu_out",
+                        max_abs=1.0,
+                        max_rel=float("inf"),
+                        cosine=0.5,
+                        argmax_agreement=None,
+                        nan_count=0,
+                        inf_count=1,
+                        within_tolerance=False,
+                    ),
                 ),
             ),
         ),

@@ -24,8 +24,10 @@ from profiler.types import (
     OpTiming,
     OutputsSaved,
     SaveOutputs,
+    SaveValues,
     Trace,
     Traced,
+    ValuesSaved,
 )
 
 
@@ -133,11 +135,15 @@ class ScriptedProcess:
                 )
                 fails = self._launch >= script.loads_well
                 return (script.load_error if fails else None) or loaded
-            case Infer(iterations=iterations):
-                return self._latencies(iterations)
+            case Infer(iterations=iterations, lead_in=lead_in):
+                return self._latencies(iterations, lead_in)
             case SaveOutputs(path=path):
                 save_outputs(Path(path), [np.full((1, 4), script.output, dtype=np.float32)])
                 return OutputsSaved(path=path)
+            case SaveValues(path=path, names=names):
+                value = np.full((1, 4), script.output, dtype=np.float32)
+                save_outputs(Path(path), [value] * len(names))
+                return ValuesSaved(path=path, names=names, size_bytes=Path(path).stat().st_size)
             case Trace(iterations=iterations):
                 if script.hangs_in_trace:
                     return None
@@ -147,7 +153,7 @@ class ScriptedProcess:
                 return script.trace_error or traced
         return None
 
-    def _latencies(self, iterations: int) -> Latencies | None:
+    def _latencies(self, iterations: int, lead_in: int) -> Latencies | None:
         turn = self._count
         self._count += 1
         if turn == self._script.hangs_at_turn:
@@ -156,7 +162,7 @@ class ScriptedProcess:
             self.alive = False
             return None
         value = next(self._turns)
-        self._clock.now_s += value * iterations / 1e9
+        self._clock.now_s += value * (lead_in + iterations) / 1e9
         return Latencies(
             started_ns=turn, latencies_ns=(value,) * iterations, cpu_time_ns=0, peak_rss_bytes=1
         )

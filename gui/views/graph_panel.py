@@ -11,10 +11,13 @@ from gui import theme
 from gui.graph.heat_map import Colouring, Legend, colourings, node_colours
 from gui.graph.view import GraphView
 from gui.session_model import SessionModel
-from profiler.types import Event, OpTimings
 
 ZOOM_STEP = 1.25
 OWN_COLOURS = "colours by op type"
+COLOUR_TIP = (
+    "What colours the nodes: a lane's time, the difference of two lanes, or the size of what a "
+    "node's operators give as outputs in one iteration"
+)
 WELCOME = "Drop a .pt, .onnx or .dualscope file anywhere on this window,\nor open one with Ctrl+O."
 
 
@@ -31,7 +34,8 @@ class GraphPanel(QWidget):
         self.form = QComboBox(self)
         self.form.setToolTip("The model's form that is drawn")
         self.colour = QComboBox(self)
-        self.colour.setToolTip("What colours the nodes")
+        self.colour.setToolTip(COLOUR_TIP)
+        self.colour.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.colour.addItem(OWN_COLOURS)
         self.legend = Legend(self)
         self._facts = QLabel(self)
@@ -64,7 +68,7 @@ class GraphPanel(QWidget):
         self.form.activated.connect(self._on_form_chosen)
         self.colour.currentIndexChanged.connect(self.recolour)
         model.session_reset.connect(self._offer_colours)
-        model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._offer_colours)
         self.graph.node_selected.connect(self.node_selected)
         self.graph.loaded.connect(self._on_loaded)
         self.graph.failed.connect(lambda: self._facts.setText(""))
@@ -113,11 +117,11 @@ class GraphPanel(QWidget):
             self.legend.show_scale(0.0, signed=False)
             return
         chosen = self._colourings[number]
-        colours, largest_ns = node_colours(
-            chosen.heat(), signed=chosen.signed, dark=theme.is_dark()
+        colours, largest = node_colours(
+            chosen.heat(), signed=chosen.signed, dark=theme.is_dark(), written=chosen.written
         )
         self.graph.show_heat(colours)
-        self.legend.show_scale(largest_ns, signed=chosen.signed)
+        self.legend.show_scale(largest, signed=chosen.signed, written=chosen.written)
 
     def _offer_colours(self) -> None:
         """What the session has; the choice stays where it can, else a first one is made."""
@@ -132,10 +136,6 @@ class GraphPanel(QWidget):
         self.colour.blockSignals(False)
         self.colour.setVisible(bool(texts))
         self.recolour()
-
-    def _on_events_applied(self, events: list[Event]) -> None:
-        if any(isinstance(event, OpTimings) for event in events):
-            self._offer_colours()
 
     def _show_tools(self) -> None:
         self.form.setVisible(self.form.count() > 1)

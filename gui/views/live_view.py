@@ -39,4 +39,6 @@ class LiveView(QWidget):
         """Take on the theme's colours."""
         for strip in (self.latency, self.gpu, self.cpu):
             strip.restyle()
+            # The dots in it have the curves' colours.
+            strip.show_figures()
         self.operators.update()

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.lane_dialog import LaneDialog
 from gui.plan_draft import PlanDraft
+from gui.views.generation_form import GenerationForm
 from gui.views.inputs_table import InputsTable
 from profiler.compare import lane_name
 from profiler.plan import default_baseline
@@ -40,6 +41,8 @@ KIND_NAMES = {
     ModelKind.STATE_DICT: "state dict",
     ModelKind.CHECKPOINT: "training checkpoint",
     ModelKind.SAFETENSORS: "safetensors weights",
+    ModelKind.TRANSFORMERS: "transformers folder",
+    ModelKind.ENDPOINT: "endpoint",
 }
 MOST_NOTES = 6
 
@@ -57,6 +60,7 @@ class ModelPanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(372)
         self.inputs = InputsTable(draft, self)
+        self.generation = GenerationForm(draft, self)
         self.lanes = QListWidget(self)
         self.baseline = QComboBox(self)
         self.target = self._spin_box(0.1, 50.0, " %", 1)
@@ -77,12 +81,15 @@ class ModelPanel(QScrollArea):
         """While a run goes on nothing here can be changed."""
         for widget in (self.inputs, self.lanes, self.baseline, self.target, self.time_limit):
             widget.setEnabled(editable)
+        self.generation.setEnabled(editable)
         for button in self._buttons:
             button.setEnabled(editable)
 
     def refresh(self) -> None:
         """Show the draft."""
         self._show_model(self._draft.info)
+        # A generation makes its inputs itself.
+        self._calls.setVisible(not self._draft.generates)
         with QSignalBlocker(self.lanes), QSignalBlocker(self.baseline):
             self._show_lanes()
         with QSignalBlocker(self.target), QSignalBlocker(self.time_limit):
@@ -107,8 +114,13 @@ class ModelPanel(QScrollArea):
         layout.addWidget(self._notes)
         reset_inputs = self._button("Reset", "Back to the inputs proposed for this model")
         reset_inputs.clicked.connect(self._draft.reset_inputs)
-        layout.addLayout(self._heading("Inputs", reset_inputs))
-        layout.addWidget(self.inputs)
+        layout.addWidget(self.generation)
+        self._calls = QWidget(inside)
+        calls = QVBoxLayout(self._calls)
+        calls.setContentsMargins(0, 0, 0, 0)
+        calls.addLayout(self._heading("Inputs", reset_inputs))
+        calls.addWidget(self.inputs)
+        layout.addWidget(self._calls)
         layout.addLayout(self._heading("Lanes", *self._lane_buttons()))
         self.lanes.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.lanes.setIconSize(QSize(12, 12))
@@ -220,7 +232,7 @@ class ModelPanel(QScrollArea):
 
     def _ask(self, spec: EngineSpec | None) -> None:
         kind = self._draft.info.source.kind if self._draft.info else ModelKind.ONNX
-        dialog = LaneDialog(kind, spec, self)
+        dialog = LaneDialog(kind, spec, self, generation=self._draft.generates)
         accepted = dialog.exec() == QDialog.DialogCode.Accepted
         made = dialog.spec
         dialog.deleteLater()

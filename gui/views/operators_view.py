@@ -28,7 +28,8 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.session_model import SessionModel
-from profiler.types import Event, OperatorRow, OpTimings
+from profiler.node_path import enclosing
+from profiler.types import OperatorRow
 
 COLUMNS = (
     "Lane",
@@ -60,7 +61,11 @@ class OperatorTable(QAbstractTableModel):
         session = self._model.session
         self.beginResetModel()
         self._names = {label: session.name(label) for label in session.labels()}
-        self.rows = [row for label in session.labels() for row in session.operators(label)]
+        self.rows = [
+            row
+            for label in session.labels()
+            for row in (*session.operators(label), *session.inner_operators(label))
+        ]
         self.endResetModel()
 
     # Qt overrides
@@ -77,7 +82,8 @@ class OperatorTable(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return COLUMNS[section]
         if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            # At the right there is the arrow that tells the order.
+            return Qt.AlignmentFlag.AlignCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -94,6 +100,7 @@ class OperatorTable(QAbstractTableModel):
                     f"{row.name} ({row.op_type})",
                     row.provider,
                     row.shapes,
+                    _sizes(row),
                     row.scope,
                     ", ".join(row.source_nodes),
                 )
@@ -117,6 +124,18 @@ class OperatorTable(QAbstractTableModel):
             row.scope,
         )
         return texts[column]
+
+
+def _sizes(row: OperatorRow) -> str:
+    """Memory and threads, where the engine tells them."""
+    if not row.threads:
+        return ""
+    kib = [size / 1024 for size in (row.input_bytes, row.weights_bytes, row.output_bytes)]
+    threads = f"{row.threads} thread{'s' if row.threads > 1 else ''}"
+    return (
+        f"inputs {kib[0]:,.0f} KiB, weights {kib[1]:,.0f} KiB, outputs {kib[2]:,.0f} KiB; "
+        f"{threads}, waited {row.wait_ns / 1e3:,.0f} µs for others"
+    )
 
 
 class OperatorFilter(QSortFilterProxyModel):
@@ -182,16 +201,23 @@ class OperatorsView(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         model.session_reset.connect(self._on_session_reset)
         model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._reload_in_place)
         self._quiet = False
         self._on_session_reset()
 
     def select_node(self, value_name: str) -> int:
-        """Select every row that covers this graph node; returns how many. No signal follows."""
+        """Select every row that covers this graph node; returns how many. No signal follows.
+
+        For a node in a body or a function that no row covers: the rows of the node around it.
+        """
         table, found = self.table, QItemSelection()
-        for number, row in enumerate(table.rows):
-            index = self.filter.mapFromSource(table.index(number, 0))
-            if value_name in row.source_nodes and index.isValid():
-                found.select(index, index)
+        for name in enclosing(value_name):
+            for number, row in enumerate(table.rows):
+                index = self.filter.mapFromSource(table.index(number, 0))
+                if name in row.source_nodes and index.isValid():
+                    found.select(index, index)
+            if not found.isEmpty():
+                break
         self._select(found)
         indexes = found.indexes()
         if indexes:
@@ -218,7 +244,7 @@ class OperatorsView(QWidget):
         header = view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((160, 190, 120, 56, 90, 66, 180)):
+        for column, width in enumerate((160, 190, 120, 56, 108, 76, 180)):
             view.setColumnWidth(column, width)
         return view
 
@@ -233,11 +259,9 @@ class OperatorsView(QWidget):
         self.table.reload()
         self._on_narrowed()
 
-    def _on_events_applied(self, events: list[Event]) -> None:
+    def _on_events_applied(self) -> None:
         if self.lane_box.count() != len(self._model.session.labels()) + 1:
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings) for event in events):
-            self._reload_in_place()
 
     def _reload_in_place(self) -> None:
         """New times, with the same rows selected at the same place."""
@@ -262,7 +286,8 @@ class OperatorsView(QWidget):
         """How far the times can be read, of the lanes that are shown."""
         session = self._model.session
         chosen = self.lane_box.currentData()
-        texts = []
+        texts: list[str] = []
+        details: list[str] = []
         for label in session.labels():
             figures = session.trace_figures(label)
             if figures is not None and chosen in ("", label):
@@ -270,8 +295,9 @@ class OperatorsView(QWidget):
                     f"{session.name(label)}: {figures.coverage * 100:.0f} % of the traced latency, "
                     f"tracing {figures.tracing_cost:.2f}×"
                 )
+                details.append(f"{session.name(label)}, engine overhead: {figures.outside()}")
         self._hint.setText(texts[0] if len(texts) == 1 else HINT)
-        self._hint.setToolTip("\n".join((HINT, *texts)))
+        self._hint.setToolTip("\n".join((HINT, *texts, *details)))
 
     def _on_narrowed(self) -> None:
         self._show_trace_figures()

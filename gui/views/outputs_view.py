@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
+    QPushButton,
+    QSplitter,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -14,7 +18,22 @@ from PySide6.QtWidgets import (
 )
 
 from gui.session_model import SessionModel
-from profiler.types import Event, OutputDifference, OutputsCompared, RunStarted
+from gui.views.depth_plot import DepthPlot
+from profiler.divergence import MEASURES, sentence
+from profiler.types import (
+    CutPoint,
+    Event,
+    OpTimings,
+    OutputDifference,
+    OutputsCompared,
+    RunStarted,
+    ValuesCompared,
+)
+
+NOT_LOOKED = (
+    "Where outputs differ past tolerance, a run looks inside of the model for the first layer that "
+    "does. You can look in any case."
+)
 
 COLUMNS = (
     "Output",
@@ -30,7 +49,14 @@ COLUMNS = (
 
 
 class OutputsView(QWidget):
-    """One row an output and candidate lane."""
+    """One row an output and candidate lane; below, the error along the model's depth.
+
+    Signals: `locate_wanted(label)` to look for the first layer that differs, and
+    `node_selected(value name)` when a person chooses a point.
+    """
+
+    locate_wanted = Signal(str)
+    node_selected = Signal(str)
 
     def __init__(self, model: SessionModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,17 +74,98 @@ class OutputsView(QWidget):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        self.parts = QSplitter(Qt.Orientation.Vertical, self)
+        self.parts.addWidget(self.table)
+        self.parts.addWidget(self._depth_part())
+        self.parts.setSizes([150, 260])
+        self.parts.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._caption)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self.parts, 1)
+        self._busy = False
         model.session_reset.connect(self._reload)
         model.events_applied.connect(self._on_events_applied)
         self._reload()
 
+    def _depth_part(self) -> QWidget:
+        part = QWidget(self)
+        self.lane_box = QComboBox(part)
+        self.lane_box.setToolTip("The lane that is compared with the baseline")
+        self.measure_box = QComboBox(part)
+        self.measure_box.addItems(list(MEASURES))
+        self.measure_box.setToolTip("What is drawn")
+        self.locate_button = QPushButton("Find first difference", part)
+        self.locate_button.setToolTip(
+            "Compare the values inside of the model, layer by layer. Nothing is timed."
+        )
+        self.finding = QLabel(part)
+        self.finding.setWordWrap(True)
+        self.finding.setTextFormat(Qt.TextFormat.PlainText)
+        self.finding.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.plot = DepthPlot(part)
+        bar = QHBoxLayout()
+        bar.setContentsMargins(10, 6, 10, 6)
+        bar.addWidget(self.finding, 1)
+        bar.addWidget(self.lane_box)
+        bar.addWidget(self.measure_box)
+        bar.addWidget(self.locate_button)
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(bar)
+        layout.addWidget(self.plot, 100)
+        layout.addStretch(1)
+        self.lane_box.currentIndexChanged.connect(self._show_depth)
+        self.measure_box.currentIndexChanged.connect(self._show_depth)
+        self.locate_button.clicked.connect(
+            lambda: self.locate_wanted.emit(self.lane_box.currentData() or "")
+        )
+        self.plot.point_chosen.connect(self._on_point_chosen)
+        return part
+
+    def set_busy(self, busy: bool) -> None:
+        """While a run goes on, none can be started from here."""
+        self._busy = busy
+        self._show_depth()
+
+    def _offer_lanes(self) -> None:
+        session = self._model.session
+        labels = [label for label in session.labels() if label != session.baseline()]
+        before = self.lane_box.currentData()
+        self.lane_box.blockSignals(True)
+        self.lane_box.clear()
+        for label in labels:
+            self.lane_box.addItem(session.name(label), label)
+        self.lane_box.setCurrentIndex(max(0, self.lane_box.findData(before)))
+        self.lane_box.setVisible(len(labels) > 1)
+        self.lane_box.blockSignals(False)
+
+    def _show_depth(self) -> None:
+        session, candidate = self._model.session, self.lane_box.currentData()
+        pair = (session.baseline(), candidate or "")
+        found = session.values.get(pair)
+        self.locate_button.setEnabled(
+            not self._busy and all(session.traces.get(label) for label in pair)
+        )
+        outputs = next((o for o in session.outputs if o.candidate == candidate), None)
+        bound = outputs.rtol + outputs.atol if outputs else None
+        has_points = found is not None and bool(found.points)
+        self.plot.show_values(found, self.measure_box.currentText(), bound)
+        self.plot.setVisible(has_points)
+        self.measure_box.setVisible(has_points)
+        self.finding.setText(f"{sentence(found)}." if found else NOT_LOOKED)
+
+    def _on_point_chosen(self, point: CutPoint) -> None:
+        if point.nodes:
+            self.node_selected.emit(point.nodes[-1])
+
     def _on_events_applied(self, events: list[Event]) -> None:
-        if any(isinstance(event, OutputsCompared | RunStarted) for event in events):
+        if any(
+            isinstance(event, OutputsCompared | ValuesCompared | OpTimings | RunStarted)
+            for event in events
+        ):
             self._reload()
 
     def _reload(self) -> None:
@@ -74,6 +181,8 @@ class OutputsView(QWidget):
                     item.setTextAlignment(right)
                 self.table.setItem(number, column, item)
         self._caption.setText(self._caption_text())
+        self._offer_lanes()
+        self._show_depth()
 
     def _caption_text(self) -> str:
         outputs = self._model.session.outputs

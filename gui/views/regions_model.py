@@ -225,7 +225,8 @@ class RegionsModel(QAbstractItemModel):
             if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
                 return self._headers[section]
             if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                # At the right there is the arrow that tells the order.
+                return Qt.AlignmentFlag.AlignCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -264,9 +265,8 @@ def _operators(owner: Item, region: Region) -> list[Item]:
         for row in rows:
             time = row.mean_ns * scale
             times = (time, None) if lane == 0 else (None, time)
-            found.append(
-                Item(row.name, row.op_type, times, owner, len(found), region, is_operator=True)
-            )
+            does = f"{row.op_type}, ≈ by bytes moved" if row.estimated else row.op_type
+            found.append(Item(row.name, does, times, owner, len(found), region, is_operator=True))
     return found
 
 

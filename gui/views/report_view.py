@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 from gui import theme
 from gui.session_model import SessionModel
 from profiler.method import method_note
+from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.why import render_why
 from profiler.session import Session
 
@@ -40,7 +41,8 @@ class ReportView(QWidget):
             return
         bar = self.text.verticalScrollBar()
         place = bar.value()
-        self.text.setHtml(_styled(report_html(self._model.session)))
+        decision = "" if self._model.live else decision_html(self._model.session)
+        self.text.setHtml(_styled(decision + report_html(self._model.session)))
         bar.setValue(place)
 
     # Qt overrides
@@ -48,6 +50,14 @@ class ReportView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh()
+
+
+def decision_html(session: Session) -> str:
+    """What to use and what it costs: for a run that has ended, since it takes every round."""
+    return (
+        f"<h3>Recommendation</h3>{render_recommendation(session)}"
+        f"<h3>Cost</h3>{render_cost(session)}"
+    )
 
 
 def report_html(session: Session) -> str:

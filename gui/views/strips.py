@@ -42,6 +42,8 @@ class Strip(QWidget):
         self.plot.setLabel("left", unit)
         self.plot.setLabel("bottom", "s")
         self.plot.setMinimumHeight(70)
+        # Else half of the number at the axis's upper end is cut off.
+        self.plot.getPlotItem().setContentsMargins(0, 8, 0, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 6, 10, 4)
         layout.setSpacing(2)

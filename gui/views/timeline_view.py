@@ -17,7 +17,8 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.timeline_rows import Row, filled_pixels, rows_of
-from profiler.types import Event, OpTiming, OpTimings
+from profiler.node_path import outermost
+from profiler.types import OpTiming
 
 HEAD, ROW, GAP, AXIS, MARGIN = 20, 26, 8, 26, 10
 # More operators than this share of the pixels are drawn as filled runs.
@@ -44,7 +45,7 @@ class TimelineView(QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         model.session_reset.connect(self._on_changed)
-        model.events_applied.connect(self._on_events_applied)
+        model.operators_changed.connect(self._on_changed)
 
     def show_rows(self, rows: list[Row]) -> None:
         """Draw these, all of them in view."""
@@ -67,7 +68,7 @@ class TimelineView(QWidget):
 
     def select_node(self, value_name: str) -> None:
         """Mark the operators of this graph node. No signal follows."""
-        self._node = value_name
+        self._node = outermost(value_name)
         self.update()
 
     def operator_at(self, place: QPointF) -> OpTiming | None:
@@ -81,10 +82,6 @@ class TimelineView(QWidget):
     def _on_changed(self) -> None:
         self._is_old = True
         self.update()
-
-    def _on_events_applied(self, events: list[Event]) -> None:
-        if any(isinstance(event, OpTimings) for event in events):
-            self._on_changed()
 
     def _placed(self) -> list[tuple[Row, int]]:
         """Rows with their tops: a lane's name stands over its first thread."""

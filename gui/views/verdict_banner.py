@@ -57,6 +57,11 @@ class VerdictBanner(QFrame):
 
     def _on_verdict_changed(self) -> None:
         session = self._model.session
+        if session.plan is None and session.search.races:
+            over = session.finished is not None
+            note = "The search has ended" if over else "Configurations race; see the Fastest tab"
+            self._show(self._model.verdict or "Racing…", note, theme.line())
+            return
         if session.plan is None:
             self._show(self._ready_text or WELCOME, "", theme.line())
             return

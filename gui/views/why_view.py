@@ -38,8 +38,8 @@ from gui.views.regions_model import (
 from gui.views.waterfall_chart import WaterfallChart
 from profiler.explanation import Explanation
 from profiler.insights import find_insights
+from profiler.node_path import outermost
 from profiler.regions import Region
-from profiler.types import Event, OpTimings, RunFinished
 
 # Regions below this share of the gap are no difference worth a line.
 DIFFERS_FROM = 0.005
@@ -87,7 +87,8 @@ class WhyView(QWidget):
 
     def select_node(self, value_name: str) -> int:
         """Select the regions that hold this graph node; returns how many. No signal follows."""
-        return self._select(lambda region: value_name in region.nodes)
+        name = outermost(value_name)
+        return self._select(lambda region: name in region.nodes)
 
     @property
     def regions(self) -> list[Region]:
@@ -136,7 +137,7 @@ class WhyView(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(70)
-        for column, width in enumerate((300, 120, 140, 140, 110, 96)):
+        for column, width in enumerate((300, 120, 130, 130, 128, 100)):
             view.setColumnWidth(column, width)
         return view
 
@@ -181,6 +182,7 @@ class WhyView(QWidget):
         copy.activated.connect(self.copy)
         self._model.session_reset.connect(self._on_session_reset)
         self._model.events_applied.connect(self._on_events_applied)
+        self._model.operators_changed.connect(self._reload)
 
     # --- what happens ---------------------------------------------------------------------
 
@@ -196,12 +198,10 @@ class WhyView(QWidget):
         self.pair.blockSignals(False)
         self._reload()
 
-    def _on_events_applied(self, events: list[Event]) -> None:
+    def _on_events_applied(self) -> None:
         lanes = len(self._model.session.labels())
         if self.pair.count() != max(0, lanes - 1):
             self._on_session_reset()
-        elif any(isinstance(event, OpTimings | RunFinished) for event in events):
-            self._reload()
 
     def _reload(self) -> None:
         session, chosen = self._model.session, self.pair.currentData()
@@ -294,8 +294,8 @@ class WhyView(QWidget):
         self.totals.setText(
             f"{len(regions)} region{'s' if len(regions) != 1 else ''} {what}: "
             f"{times[0] / 1e3:,.1f} / {times[1] / 1e3:,.1f} µs, difference "
-            f"{difference / 1e3:+,.1f} µs, {share * 100:.0f} % of the gap   ·   operator time in "
-            f"regions of both lanes: {covered}"
+            f"{difference / 1e3:+,.1f} µs, {share * 100:.0f} % of the gap   ·   in regions of both "
+            f"lanes: {covered}"
         )
 
 

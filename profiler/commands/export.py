@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from profiler.decision_options import add_decision_options, question_of
 from profiler.errors import SessionFileError
 from profiler.exporters import export, formats
 from profiler.session_file import SWEEP, kind_of, read_session
@@ -21,6 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--point", type=int, metavar="N", help="one point of a sweep, as a session (from 0)"
     )
     parser.add_argument("-o", "--output", type=Path, help="default: beside the session")
+    add_decision_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         export_sweep(read_sweep(source), name, path)
     else:
         session = read_session(source) if point is None else read_point(source, point)
+        session.question = question_of(arguments, session.question)
         export(session, name, path)
     sys.stdout.write(f"{path}\n")
     return 0

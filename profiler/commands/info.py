@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from profiler.console import printable, summary
+from profiler.decision_options import add_decision_options, question_of
 from profiler.exporters import formats
 from profiler.inputs import describe_shape
 from profiler.jobs import inspect_model
@@ -25,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_model_options(parser)
+    add_decision_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         text = exporters.render_json(sweep) if arguments.json else table.summary(sweep)
     elif looks_like_session(arguments.file):
         session = read_session(arguments.file)
+        session.question = question_of(arguments, session.question)
         text = formats()["json"].render(session) if arguments.json else summary(session)
     else:
         info = inspect_model(arguments.file, factory=factory_of(arguments), trust=arguments.trust)
@@ -57,5 +60,11 @@ def describe(info: ModelInfo) -> str:
     lines.append(f"operators: {operators}")
     if info.missing_torch_ops:
         lines.append(f"no PyTorch form of: {', '.join(info.missing_torch_ops)}")
+    if info.generation is not None:
+        cache = info.generation
+        lines.append(
+            f"generates text (dualscope generate): {cache.convention} cache of {cache.layers} "
+            f"layers, {cache.heads} heads of {cache.head_size}; vocabulary {cache.vocabulary}"
+        )
     lines += [f"note: {note}" for note in info.notes]
     return "\n".join(printable(line) for line in lines)

@@ -17,6 +17,7 @@ import msgspec
 
 from profiler import consent
 from profiler.console import ProgressLine, summary
+from profiler.decision_options import add_decision_options, question_of
 from profiler.errors import CancelledError, EngineError, PlanError
 from profiler.exporters import export, formats
 from profiler.inputs import apply_data, apply_overrides
@@ -30,7 +31,7 @@ from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
 from profiler.sweep.command import add_sweep_options, planned, resumed, sweep_and_write
-from profiler.types import EngineFailed, InputSpec, RunPlan, Tolerance
+from profiler.types import EngineFailed, InputSpec, Locate, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
 
@@ -81,10 +82,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_sweep_options(parser)
     add_model_options(parser)
+    add_decision_options(parser)
     parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
     parser.add_argument("--rtol", type=bound, help="relative tolerance of outputs")
     parser.add_argument(
         "--atol", type=bound, help="absolute tolerance, over the root mean square of an output"
+    )
+    parser.add_argument(
+        "--locate",
+        choices=[when.value for when in Locate],
+        help="compare values inside of the model, to name the first layer that differs: when the "
+        "outputs differ (default), always or never",
     )
     parser.add_argument(
         "--no-pin", action="store_true", help="let lanes use every CPU, also the window's"
@@ -130,18 +138,20 @@ def bound(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    def plan(cancelled: Callable[[], bool]) -> RunPlan:
+        return repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
+
+    return (sweep if arguments.sweep or arguments.resume else run_plan)(arguments, plan)
+
+
+def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
+    """Measure the plan that `make` gives, write what is asked for; returns the exit code."""
     with stop_on_interrupt() as stopped:
 
         def cancelled() -> bool:
             return bool(stopped)
 
-        if arguments.resume:
-            sweep, before = resumed(arguments)
-            return sweep_and_write(sweep, arguments.resume, arguments, cancelled, before)
-        plan = repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
-        if arguments.sweep:
-            path = arguments.output or default_path(Path(plan.model.path))
-            return sweep_and_write(planned(plan, arguments), path, arguments, cancelled)
+        plan = asked(make(cancelled), arguments)
         if needs_capabilities(plan):
             check_capabilities(plan, capabilities(cancelled=cancelled))
         path = arguments.output or default_path(Path(plan.model.path))
@@ -157,6 +167,29 @@ def run(arguments: argparse.Namespace) -> int:
         return CancelledError.exit_code
     measured = any(session.latency_stats(label) for label in session.labels())
     return 0 if measured else EngineError.exit_code
+
+
+def sweep(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
+    """Measure the plan that `make` gives at every point, or go on with the sweep of a file."""
+    with stop_on_interrupt() as stopped:
+
+        def cancelled() -> bool:
+            return bool(stopped)
+
+        if arguments.resume:
+            found, before = resumed(arguments)
+            found = msgspec.structs.replace(found, plan=asked(found.plan, arguments))
+            return sweep_and_write(found, arguments.resume, arguments, cancelled, before)
+        plan = asked(make(cancelled), arguments)
+        path = arguments.output or default_path(Path(plan.model.path))
+        return sweep_and_write(planned(plan, arguments), path, arguments, cancelled)
+
+
+def asked(plan: RunPlan, arguments: argparse.Namespace) -> RunPlan:
+    """The plan with the goal and prices that were told, where the command takes them."""
+    if not hasattr(arguments, "goal"):
+        return plan
+    return msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
 
 
 def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
@@ -185,6 +218,7 @@ def repeated_plan(arguments: argparse.Namespace) -> RunPlan:
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=() if arguments.no_pin else lane_cpus(usable_cores()),
         tolerance=chosen_tolerance(arguments) or plan.tolerance,
+        locate=Locate(arguments.locate) if arguments.locate else plan.locate,
     )
     check_plan(repeated)
     return repeated
@@ -215,6 +249,7 @@ def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> R
         tolerance=chosen_tolerance(arguments),
         pin=not arguments.no_pin,
     )
+    plan = msgspec.structs.replace(plan, locate=Locate(arguments.locate or Locate.DIFFER))
     return consent.renewed(plan, trust=arguments.trust)
 
 

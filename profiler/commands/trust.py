@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.remove is not None:
         _remove(arguments.remove)
     else:
-        lines = [f"{e.sha256[:16]}  {e.given}  {e.name}" for e in consent.kept()]
+        lines = [f"{e.sha256[:16]}  {e.given}  {consent.listed(e)}" for e in consent.kept()]
         sys.stdout.write(
             "".join(f"{printable(line)}\n" for line in lines) or "nothing is trusted\n"
         )

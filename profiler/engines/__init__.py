@@ -14,6 +14,10 @@ __all__ = ["Engine", "create_engine"]
 
 def create_engine(command: Load) -> Engine:
     """The engine that the lane asks for, its framework imported, nothing loaded yet."""
+    if command.generation is not None:
+        from profiler.generation.engines import create_generator
+
+        return create_generator(command)
     for found in pkgutil.iter_modules(__path__):
         if found.name == command.spec.engine.value.replace("-", "_"):
             module = importlib.import_module(f"{__name__}.{found.name}")

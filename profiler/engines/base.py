@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,12 @@ class Engine(Protocol):
 
     def save_outputs(self, path: Path) -> None:
         """Write one call's outputs by `profiler.outputs.save_outputs`."""
+
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        """Write values inside of the model, of one call; returns the names of those it has.
+
+        Raises EngineError where the engine has none.
+        """
 
     def output_names(self, outputs: object) -> tuple[str, ...]:
         """In output order; `outputs` is what a call returned."""

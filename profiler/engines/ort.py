@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
+from profiler.onnx_nested import Sources, WrittenOut, body_sources, has_bodies, name_bodies
 from profiler.onnx_source import SourceMap, load_graph_only
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
@@ -56,11 +58,18 @@ class OrtEngine:
         self.input_note = ""
         self._session: Any = None
         self._binding: Any = None
-        self._sources: dict[str, tuple[str, ...]] | None = None
+        self._sources: Sources | None = None
+        self._inner: Sources = {}
+        self._weights: dict[str, int] = {}
         self._feeds = make_arrays(command.inputs)
 
-    def load(self) -> None:
+    def open_session(self) -> Any:
+        """The model in a session with the lane's options. Raises EngineError."""
         self._session = self._make_session(self._model_path, self._session_options())
+        return self._session
+
+    def load(self) -> None:
+        self.open_session()
         self._feeds = {
             item.name: self._feeds[item.name]
             for item in self._session.get_inputs()
@@ -102,14 +111,21 @@ class OrtEngine:
         return 0
 
     def _write_optimized(self) -> None:
-        """By a session of its own, which takes no part in load time; once for all launches."""
+        """Once for all launches."""
         if self._optimized_path.exists():
             return
-        options = self._session_options()
-        options.optimized_model_filepath = str(self._optimized_path)
+        self._write(self._optimized_path, self._session_options())
+        optimized = load_graph_only(self._optimized_path)
+        if has_bodies(optimized.graph):
+            name_bodies(optimized.graph)
+            onnx.save(optimized, self._optimized_path)
+
+    def _write(self, path: Path, options: Any) -> None:
+        """The model as a session runs it, by one of its own, which takes no part in load time."""
+        options.optimized_model_filepath = str(path)
         if self._weights_go_beside():
             options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.weights"
+                "session.optimized_model_external_initializers_file_name", f"{path.stem}.weights"
             )
         self._make_session(self._model_path, options)
 
@@ -130,13 +146,34 @@ class OrtEngine:
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
-        sources, graph = self._source_map()
-        traced = read_profile(events, warmup, sources)
-        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), graph=graph)
+        graph = self._find_sources()
+        traced = read_profile(events, warmup, self._sources or {}, self._inner)
+        ops = tuple(
+            msgspec.structs.replace(op, weights_bytes=self._weights.get(op.name, 0))
+            for op in traced.ops
+        )
+        return msgspec.structs.replace(traced, latencies_ns=tuple(latencies), ops=ops, graph=graph)
 
     def save_outputs(self, path: Path) -> None:
         outputs = self._session.run(None, self._feeds)
         save_outputs(path, [np.asarray(value) for value in outputs])
+
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        """From a copy of the model in the lane's own options."""
+
+        def run(model: bytes, outputs: Sequence[str]) -> list[Any]:
+            options = self._session_options()
+            # The copy is read from memory: its weights may lie beside the model's file.
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                str(self._model_path.resolve().parent),
+            )
+            session = self._make_session(model, options)
+            return list(session.run(list(outputs), self._feeds))
+
+        found = dict(collect_values(load_graph_only(self._model_path), names, run))
+        save_outputs(path, list(found.values()))
+        return tuple(found)
 
     def output_names(self, outputs: object) -> tuple[str, ...]:
         del outputs
@@ -183,7 +220,7 @@ class OrtEngine:
         cpus = set(self._command.cpus)
         return sum(1 for core in usable_cores() if cpus & set(core)) if cpus else 0
 
-    def _make_session(self, path: Path, options: Any) -> Any:
+    def _make_session(self, model: Path | bytes, options: Any) -> Any:
         default = DEFAULT_PROVIDERS[self._command.spec.device.split(":")[0]]
         provider = str(self._options.get("execution_provider", default))
         available = onnxruntime.get_available_providers()
@@ -195,7 +232,8 @@ class OrtEngine:
         index = int(self._command.spec.device.partition(":")[2] or 0)
         wanted = (provider, {"device_id": index}) if "CUDA" in provider else provider
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+            given = model if isinstance(model, bytes) else str(model)
+            session = onnxruntime.InferenceSession(given, options, providers=[wanted])
         except Exception as error:
             raise EngineError(f"ONNX Runtime can't load the model: {_short(error)}") from error
         # Where a provider's own libraries are missing, ONNX Runtime goes on without it.
@@ -207,14 +245,34 @@ class OrtEngine:
             )
         return session
 
-    def _source_map(self) -> tuple[dict[str, tuple[str, ...]], ModelGraph | None]:
-        """Original nodes by profile name; at the first call, the model's graph too."""
+    def _find_sources(self) -> ModelGraph | None:
+        """Original nodes by profile name, at the first call, which returns the model's graph."""
         if self._sources is not None:
-            return self._sources, None
+            return None
         original = load_graph_only(self._model_path)
-        source_map = SourceMap(original, load_graph_only(self._optimized_path))
-        self._sources = source_map.by_node_name()
-        return self._sources, describe_onnx(original, source_map.beside())
+        optimized = load_graph_only(self._optimized_path)
+        self._inner = body_sources(original.graph, optimized.graph)
+        self._weights = _weights_of_nodes(optimized.graph)
+        folder = self._model_path.parent
+        if not original.functions:
+            source_map = SourceMap(original, optimized)
+            self._sources = source_map.by_node_name()
+            return describe_onnx(original, source_map.beside(), folder)
+        written = WrittenOut(original)
+        written.learn(self._plain())
+        source_map = SourceMap(written.model, written.renamed(optimized))
+        known = source_map.by_node_name()
+        self._sources = {name: written.sources(values) for name, values in known.items()}
+        return describe_onnx(original, written.beside(source_map.beside()), folder)
+
+    def _plain(self) -> onnx.ModelProto:
+        """The model with its functions written out, and nothing else done to it."""
+        path = self._optimized_path.with_name("plain.onnx")
+        if not path.exists():
+            options = self._session_options()
+            options.graph_optimization_level = GRAPH_LEVELS["disable"]
+            self._write(path, options)
+        return load_graph_only(path)
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:
@@ -234,13 +292,14 @@ def create(command: Load) -> OrtEngine:
 
 
 def read_profile(
-    events: list[dict[str, Any]], skip: int, sources: dict[str, tuple[str, ...]]
+    events: list[dict[str, Any]], skip: int, sources: Sources, inner_sources: Sources | None = None
 ) -> Traced:
     """Operators of the profiled calls after the first `skip`, from ONNX Runtime's own events.
 
-    The file has times in microseconds. Nested graphs' nodes (If, Loop) lie within their parent's
-    event and are left to it, so that no time is counted twice.
+    The file has times in microseconds. Nodes of bodies (If, Loop) lie within their parent's event,
+    and are told apart by their names, so that no time is counted twice.
     """
+    inner_sources = inner_sources or {}
     runs = sorted((e for e in events if e.get("name") == "model_run"), key=lambda e: e["ts"])
     runs = runs[skip:]
     kernels = sorted(
@@ -248,6 +307,7 @@ def read_profile(
         key=lambda e: (e["ts"], -e["dur"]),
     )
     ops: list[OpTiming] = []
+    inner: list[OpTiming] = []
     number = 0
     ends_us: dict[int, float] = {}
     for event in kernels:
@@ -257,7 +317,12 @@ def read_profile(
             break
         start_us = event["ts"] - runs[number]["ts"]
         thread = int(event.get("tid", 0))
-        if start_us < 0 or event["ts"] + event["dur"] <= ends_us.get(thread, -1):
+        if start_us < 0:
+            continue
+        if event["name"].removesuffix("_kernel_time") in inner_sources:
+            inner.append(_op_timing(event, number, start_us, thread, inner_sources))
+            continue
+        if event["ts"] + event["dur"] <= ends_us.get(thread, -1):
             continue
         ends_us[thread] = event["ts"] + event["dur"]
         ops.append(_op_timing(event, number, start_us, thread, sources))
@@ -265,6 +330,7 @@ def read_profile(
         started_ns=0,
         latencies_ns=tuple(int(run["dur"] * 1000) for run in runs),
         ops=tuple(ops),
+        inner=tuple(inner),
     )
 
 
@@ -273,7 +339,7 @@ def _op_timing(
     iteration: int,
     start_us: float,
     thread: int,
-    sources: dict[str, tuple[str, ...]],
+    sources: Sources,
 ) -> OpTiming:
     arguments = event.get("args", {})
     name = event["name"].removesuffix("_kernel_time")
@@ -287,7 +353,25 @@ def _op_timing(
         thread=thread,
         shapes=_shapes(arguments),
         provider=str(arguments.get("provider", "")),
+        input_bytes=int(arguments.get("activation_size") or 0),
+        output_bytes=int(arguments.get("output_size") or 0),
+        threads=_threads(arguments),
+        wait_ns=_wait_ns(arguments),
     )
+
+
+def _threads(arguments: dict[str, Any]) -> int:
+    """Of the session's pool: the calling thread, and those that ran a part of the operator."""
+    stats = arguments.get("thread_scheduling_stats")
+    if not stats:
+        return 0
+    return 1 + sum(int(other["num_run"]) > 0 for other in stats.get("sub_threads", {}).values())
+
+
+def _wait_ns(arguments: dict[str, Any]) -> int:
+    """How long the calling thread waited for the others; the profile has microseconds."""
+    stats = arguments.get("thread_scheduling_stats") or {}
+    return int(stats.get("main_thread", {}).get("Wait", 0)) * 1000
 
 
 def _shapes(arguments: dict[str, Any]) -> str:
@@ -307,6 +391,15 @@ def _choice(
     if value not in table:
         raise EngineError(f"{key} can't be {value!r}.", f"It can be: {', '.join(table)}.")
     return table[value]
+
+
+def _weights_of_nodes(graph: onnx.GraphProto) -> dict[str, int]:
+    """By profile name. The profile itself leaves out what ONNX Runtime has packed anew."""
+    sizes = {tensor.name: _tensor_bytes(tensor) for tensor in graph.initializer}
+    return {
+        node.name or f"{node.op_type}_{index}": sum(sizes.get(name, 0) for name in node.input)
+        for index, node in enumerate(graph.node)
+    }
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:

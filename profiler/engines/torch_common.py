@@ -23,6 +23,7 @@ NOTES = {
     ModelKind.STATE_DICT: "nn.Module of a factory",
     ModelKind.CHECKPOINT: "nn.Module of a factory",
     ModelKind.SAFETENSORS: "nn.Module of a factory",
+    ModelKind.TRANSFORMERS: "transformers model",
 }
 
 

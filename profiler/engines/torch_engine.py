@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from profiler.engines import torch_common, torch_precision
 from profiler.engines.torch_trace import trace_module
+from profiler.engines.torch_values import collect_values, with_sizes
 from profiler.types import Load, Traced
 
 
@@ -76,12 +78,19 @@ class TorchEngine:
         return 0
 
     def trace(self, iterations: int, warmup: int) -> Traced:
-        return trace_module(
+        traced = trace_module(
             self._module, self._tensors, self._device, iterations=iterations, warmup=warmup
         )
+        ops = with_sizes(traced.ops, self._module, self._tensors)
+        return msgspec.structs.replace(traced, ops=ops)
 
     def save_outputs(self, path: Path) -> None:
         torch_common.save_tensors(torch_common.flatten_outputs(self.infer()), path)
+
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        found = collect_values(self._module, self._tensors, names)
+        torch_common.save_tensors(list(found.values()), path)
+        return tuple(found)
 
     def output_names(self, outputs: object) -> tuple[str, ...]:
         names = getattr(self._module, "meta", {}).get("output_names")

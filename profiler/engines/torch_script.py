@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import msgspec
 import torch
 
+from profiler.engines.script_modules import with_scopes
 from profiler.engines.torch_engine import TorchEngine
-from profiler.types import Load
+from profiler.types import Load, OpTiming, Traced
 
 
 class TorchScriptEngine(TorchEngine):
@@ -25,6 +27,15 @@ class TorchScriptEngine(TorchEngine):
                 script = torch.jit.freeze(script)
                 self.graph_note += ", frozen"
         return script  # type: ignore[no-any-return]
+
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        """With the module of each operator; a frozen program has none."""
+        traced = super().trace(iterations, warmup)
+        ops: list[OpTiming] = []
+        for iteration in range(iterations):
+            own = [op for op in traced.ops if op.iteration == iteration]
+            ops += with_scopes(self._module, own)
+        return msgspec.structs.replace(traced, ops=tuple(ops))
 
 
 def create(command: Load) -> TorchScriptEngine:

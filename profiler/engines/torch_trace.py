@@ -20,6 +20,8 @@ from torch.autograd.profiler import record_function
 
 from profiler.types import OpTiming, Traced
 
+# How Dynamo writes a module of a list or a dictionary: "layer._modules['0']", "layer[0]".
+SUBSCRIPT = re.compile(r"(?:\._modules)?\[['\"]?([^'\"\]]*)['\"]?\]")
 ITERATION = "dualscope#iteration"
 MARK = "dualscope#"
 # What torch.compile calls its own: "graph_0_cpp_fused_relu_1".
@@ -44,7 +46,8 @@ class MarkingInterpreter(torch.fx.Interpreter):
     def __init__(self, module: torch.fx.GraphModule, marks: Marks) -> None:
         super().__init__(module)
         self._marks = {
-            node: marks.add(node.name, _sources(node), _scope(node)) for node in module.graph.nodes
+            node: marks.add(node.name, sources_of(node), scope_of(node))
+            for node in module.graph.nodes
         }
 
     def run_node(self, n: torch.fx.Node) -> Any:
@@ -194,18 +197,19 @@ def _numbered(name: str, seen: dict[str, int]) -> str:
     return name if seen[name] == 1 else f"{name} #{seen[name]}"
 
 
-def _sources(node: torch.fx.Node) -> tuple[str, ...]:
+def sources_of(node: torch.fx.Node) -> tuple[str, ...]:
+    """ONNX values that an imported node stands for."""
     outputs = node.meta.get("onnx_outputs") or (node.meta.get("onnx_output"),)
     return tuple(str(output) for output in outputs if output)
 
 
-def _scope(node: torch.fx.Node) -> str:
+def scope_of(node: torch.fx.Node) -> str:
     """Path of the innermost module that the exporter recorded for the node."""
     stack = node.meta.get("nn_module_stack")
     if not stack:
         return ""
     path = str(next(reversed(stack.values()))[0])
-    return path.removeprefix("L['self'].").removeprefix("L['self']")
+    return SUBSCRIPT.sub(r".\1", path.removeprefix("L['self'].").removeprefix("L['self']"))
 
 
 def _hooks(module: torch.nn.Module, mark: str) -> list[torch.utils.hooks.RemovableHandle]:

@@ -19,6 +19,11 @@ HEADER = (
     "scope",
     "source_nodes",
     "shapes",
+    "input_bytes",
+    "weights_bytes",
+    "output_bytes",
+    "threads",
+    "wait_us",
 )
 
 
@@ -40,6 +45,11 @@ def render(session: Session) -> str:
                     row.scope,
                     " ".join(row.source_nodes),
                     row.shapes,
+                    row.input_bytes,
+                    row.weights_bytes,
+                    row.output_bytes,
+                    row.threads,
+                    f"{row.wait_ns / 1e3:.3f}",
                 )
             )
     return text.getvalue()

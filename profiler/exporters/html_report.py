@@ -11,6 +11,10 @@ import numpy as np
 from profiler.compare import lane_name
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
+from profiler.report.decision import render_cost, render_recommendation
+from profiler.report.depth import render_depth
+from profiler.report.generation import render_generation
+from profiler.report.search import render_search
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
 from profiler.session import Session
@@ -25,18 +29,24 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 def render(session: Session) -> str:
     """Every text from the model or the machine is escaped: names in a model file are foreign."""
-    plan = session.plan
+    plan = session.plan or session.search.plan
     name = Path(plan.model.path).name if plan else "empty session"
     parts = {
         "TITLE": escape(name),
         "VERDICT": escape(session.verdict() or "Nothing was measured."),
+        "DECISION": render_recommendation(session),
+        "COST": render_cost(session),
+        "SEARCH": render_search(session),
         "LATENCY": _latency_table(session),
         "COMPARISONS": _comparisons(session),
         "MEMORY": _memory(session),
         "ROUNDS": _rounds_plot(session),
+        "GENERATION": render_generation(
+            session, {label: _colour(session, label) for label in session.labels()}
+        ),
         "WHY": render_why(session),
         "OPERATORS": _operators(session),
-        "OUTPUTS": _outputs(session),
+        "OUTPUTS": _outputs(session) + render_depth(session),
         "INPUTS": _inputs(session),
         "FAILURES": _failures(session),
         "ENVIRONMENT": _pairs(session.environment.items()),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
 
 import msgspec
 
+from profiler.cost_report import cost_report
+from profiler.divergence import locate, sentence
 from profiler.explanation import Explanation
 from profiler.exporters.base import Exporter
+from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.insights import find_insights
 from profiler.method import method_note
 from profiler.noise import busiest
+from profiler.recommendation import recommend
 from profiler.regions import Region
+from profiler.search.rows import search_report
 from profiler.session import Session
 from profiler.types import Comparison, RoundKind
 
@@ -22,7 +28,7 @@ FORMAT = 1
 
 def render(session: Session) -> str:
     """Strict JSON, in ASCII: a pipe may have any encoding."""
-    return json.dumps(_finite(report(session)), indent=2, allow_nan=False)
+    return json.dumps(finite(report(session)), indent=2, allow_nan=False)
 
 
 def report(session: Session) -> dict[str, Any]:
@@ -36,13 +42,27 @@ def report(session: Session) -> dict[str, Any]:
         "inputs": msgspec.to_builtins(plan.inputs) if plan else [],
         "baseline": plan.baseline if plan else None,
         "lanes": [_lane(session, label) for label in session.labels()],
+        **render_decision(session),
         "comparisons": [_comparison(session, c) for c in session.comparisons()],
+        "generation": _generation(session),
         "noise": _noise(session),
         "method": method_note(session),
+        "search": search_report(session),
         "insights": [msgspec.to_builtins(insight) for insight in find_insights(session)],
         "environment": session.environment,
         "finished": session.finished.reason if session.finished else None,
         "started_ns": session.started_ns,
+    }
+
+
+def render_decision(session: Session) -> dict[str, Any]:
+    """The recommendation for the session's question, and every lane's costs."""
+    found = recommend(session)
+    costs = cost_report(session, session.question.cost) if session.plan else None
+    return {
+        "question": msgspec.to_builtins(session.question),
+        "recommendation": msgspec.to_builtins(found) if found else None,
+        "cost": msgspec.to_builtins(costs) if costs else None,
     }
 
 
@@ -94,6 +114,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
         ],
         "trace": msgspec.to_builtins(session.trace_figures(label)),
         "operators": [msgspec.to_builtins(row) for row in session.operators(label)],
+        "inner_operators": [msgspec.to_builtins(row) for row in session.inner_operators(label)],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
 
@@ -114,6 +135,57 @@ def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:
         "outputs_agree": outputs.agree if outputs else None,
         "tolerance": {"rtol": outputs.rtol, "atol": outputs.atol} if outputs else None,
         "output_differences": msgspec.to_builtins(outputs.differences) if outputs else [],
+        "first_difference": _first_difference(session, comparison.baseline, comparison.candidate),
+    }
+
+
+def comparison_of_values(session: Session, baseline: str, candidate: str) -> dict[str, Any]:
+    """What a look inside of the model gave, for `dualscope locate`; strict JSON."""
+    found = _first_difference(session, baseline, candidate)
+    plain: dict[str, Any] = finite(
+        {"baseline": baseline, "candidate": candidate, "first_difference": found}
+    )
+    return plain
+
+
+def _first_difference(session: Session, baseline: str, candidate: str) -> dict[str, Any] | None:
+    """None where nobody looked inside of the model."""
+    found = session.values.get((baseline, candidate))
+    if found is None:
+        return None
+    result = locate(found)
+    return {
+        "sentence": sentence(found),
+        "region": result.first.region if result.first else None,
+        "nodes": list(result.first.nodes) if result.first else [],
+        "unsure": [point.region for point in result.unsure],
+        "compared": result.compared,
+        "differing": result.differing,
+        "points": msgspec.to_builtins(found.points),
+    }
+
+
+def _generation(session: Session) -> dict[str, Any] | None:
+    """Of text, token by token: each lane's figures, and its comparison by each metric."""
+    if session.plan is None or session.plan.generation is None:
+        return None
+    lanes = {}
+    for label in session.labels():
+        found = generation_stats(session, label)
+        if found is not None:
+            by_token = by_position(session, label)
+            lanes[label] = dataclasses.asdict(found) | {
+                "itl_by_position": [
+                    dict(zip(("token", "p50", "p10", "p90"), row, strict=True)) for row in by_token
+                ]
+            }
+    return {
+        "plan": msgspec.to_builtins(session.plan.generation),
+        "lanes": lanes,
+        "comparisons": {
+            metric: [msgspec.to_builtins(c) for c in comparisons(session, metric)]
+            for metric in METRICS
+        },
     }
 
 
@@ -166,15 +238,15 @@ def _region(found: Explanation, region: Region) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no infinity and no NaN: they become null (an interval without an upper end)."""
     match value:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {key: _finite(item) for key, item in value.items()}
+            return {key: finite(item) for key, item in value.items()}
         case list() | tuple():
-            return [_finite(item) for item in value]
+            return [finite(item) for item in value]
         case _:
             return value
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import psutil
 import torch
 
 from profiler.errors import ConversionError, ProfilerError
@@ -35,6 +36,8 @@ class Shared:
     tensors: dict[int, tuple[Array, torch.Tensor]] = field(default_factory=dict)
     data_dependent: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    # What weights of few bits may still grow by when they are unpacked.
+    spare_bytes: int = field(default_factory=lambda: psutil.virtual_memory().available // 2)
 
     def opset(self, domain: str) -> int:
         domains = ("", "ai.onnx") if domain in ("", "ai.onnx") else (domain,)
@@ -214,6 +217,10 @@ class Builder:
         self._values[name] = array
         self.shared.weight_names[id(array)] = name
 
+    def takes_name(self, array: Array, name: str) -> None:
+        """The array stands for the weight `name` in another form."""
+        self.shared.weight_names[id(array)] = name
+
     def add_weights(self, names: Sequence[str]) -> None:
         for name in names:
             self._add_weight(name)
@@ -235,6 +242,8 @@ class Builder:
         for name, value in zip(node.output, results, strict=False):
             if name:
                 self._values[name] = value
+                if isinstance(value, torch.fx.Node) and self._parent is None:
+                    value.meta["onnx_values"] = (*value.meta.get("onnx_values", ()), name)
 
     def _weight(self, array: Array) -> torch.fx.Node:
         """A get_attr node for a constant; the same constant is stored once."""

@@ -23,14 +23,28 @@ def rewrite(module: torch.nn.Module, graph: torch.fx.Graph) -> None:
             _replace(node, F.scaled_dot_product_attention, arguments, named, attention.nodes)
         elif (product := _biased_product(module, node)) is not None:
             x, weight = product.args
-            with graph.inserting_before(node):
-                turned = graph.create_node(
-                    "call_function", torch.t, (weight,), name=f"{product.name}__1"
-                )
-            turned.meta = dict(product.meta)
             bias = node.args[1] if node.args[0] is product else node.args[0]
+            turned = _turned(module, graph, product, weight)
             _replace(node, F.linear, (x, turned, bias), {}, (product,))
     graph.eliminate_dead_code()
+
+
+def _turned(module: torch.nn.Module, graph: torch.fx.Graph, product: Node, weight: Node) -> Node:
+    """The matrix as `linear` wants it: a view, once and for all where nothing else takes it."""
+    if len(weight.users) == 1:
+        path, _, name = str(weight.target).rpartition(".")
+        owner = module.get_submodule(path)
+        kept = getattr(owner, name)
+        view = kept.data.t()
+        is_parameter = isinstance(kept, torch.nn.Parameter)
+        setattr(
+            owner, name, torch.nn.Parameter(view, requires_grad=False) if is_parameter else view
+        )
+        return weight
+    with graph.inserting_before(product):
+        turned = graph.create_node("call_function", torch.t, (weight,), name=f"{product.name}__1")
+    turned.meta = dict(product.meta)
+    return turned
 
 
 def _replace(

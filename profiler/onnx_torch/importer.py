@@ -29,7 +29,8 @@ def import_onnx(path: Path) -> torch.fx.GraphModule:
     "data_dependent": names of the ONNX nodes whose work depends on values of tensors, which keep
     `torch.compile` from one graph. Weights are parameters under their ONNX names. Each fx node's
     `meta` holds "onnx_node", "onnx_op_type" and "onnx_output" (its ONNX node's first output); where
-    it stands for several ONNX nodes, "onnx_outputs" has the first output of each.
+    it stands for several ONNX nodes, "onnx_outputs" has the first output of each. "onnx_values" are
+    the ONNX values that a node of the outermost graph gives.
     Raises ConversionError that lists every operator that is missing.
     """
     model = onnx.load(str(path), load_external_data=False)

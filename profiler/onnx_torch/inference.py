@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -83,6 +84,52 @@ def infer(model: onnx.ModelProto) -> tuple[Inferred, onnx.GraphProto]:
         found.learn(_by_onnx_runtime(inferred))
     found.learn(types)
     return found, inferred.graph
+
+
+def keeps_types(
+    body: onnx.GraphProto,
+    given: Sequence[str],
+    inferred: Inferred,
+    opsets: Sequence[onnx.OperatorSetIdProto],
+) -> bool:
+    """Whether a loop's body gives what it carries in the types and shapes in which it took it.
+
+    By induction: inputs of the body get what is known of the loop's inputs (`given`, by name), each
+    dim that isn't known with a name; what inference then finds for the outputs must be the same.
+    """
+    carried = body.input[2:]
+    inputs = [_declared(i.name, g, inferred) for i, g in zip(carried, given, strict=True)]
+    inner = {v.name for v in body.input} | {n for node in body.node for n in node.output}
+    used = dict.fromkeys(name for node in all_nodes(body) for name in node.input)
+    outer = [
+        _declared(name, name, inferred)
+        for name in used
+        if name in inferred.onnx_types and name not in inner
+    ]
+    if any(value is None or not value.type.tensor_type.HasField("shape") for value in inputs):
+        return False
+    graph = onnx.GraphProto(name="body", node=body.node, initializer=body.initializer)
+    graph.input.extend([*body.input[:2], *(v for v in (*inputs, *outer) if v is not None)])
+    graph.output.extend(onnx.helper.make_empty_tensor_value_info(o.name) for o in body.output)
+    try:
+        model = onnx.helper.make_model(graph, opset_imports=list(opsets))
+        found = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except (RuntimeError, ValueError):
+        return False
+    types = value_types(found) | {value.name: value.type for value in graph.input}
+    return all(
+        value is not None and out.name in types and types[out.name] == value.type
+        for value, out in zip(inputs, body.output[1:], strict=False)
+    )
+
+
+def _declared(name: str, source: str, inferred: Inferred) -> onnx.ValueInfoProto | None:
+    """`name` with what is known of `source`; dims that aren't known are called after it."""
+    if source not in inferred.onnx_types:
+        return None
+    shape = inferred.symbols.get(source)
+    dims = None if shape is None else [d or f"{source}:{i}" for i, d in enumerate(shape)]
+    return onnx.helper.make_tensor_value_info(name, inferred.onnx_types[source], dims)
 
 
 def _has_unknown(graph: onnx.GraphProto, types: dict[str, onnx.TypeProto]) -> bool:

@@ -107,6 +107,16 @@ def to_tensor(array: Array) -> torch.Tensor:
     return _shared(array)
 
 
+def to_array(tensor: torch.Tensor) -> Array:
+    """An array that shares the tensor's memory; of the types that ONNX calls so."""
+    for name, (bits, dtype) in BY_BITS.items():
+        if tensor.dtype is dtype:
+            by_bits: Array = tensor.view(torch.from_numpy(np.empty(0, bits)).dtype).numpy()
+            return by_bits.view(getattr(ml_dtypes, name))
+    found: Array = tensor.numpy()
+    return found
+
+
 def _shared(array: Array) -> torch.Tensor:
     # Shares memory of read-only arrays too, by way of a buffer: nothing writes to weights.
     if array.flags.writeable:

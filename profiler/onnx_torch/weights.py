@@ -1,4 +1,4 @@
-"""Take the large tensors out of a model: mapped from their files, or viewed, never copied twice."""
+"""Take the large tensors out of a model: mapped from their files, or copied once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import onnx
 import onnx.external_data_helper
 import onnx.numpy_helper
 
+from profiler.aligned import aligned
 from profiler.onnx_torch.values import Array
 
 # Shape inference may depend on the values of smaller ones, so these stay in the graph as well.
@@ -95,7 +96,7 @@ def _count(tensor: onnx.TensorProto) -> int:
 
 def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> Array:
     if not onnx.external_data_helper.uses_external_data(tensor):
-        found: Array = onnx.numpy_helper.to_array(tensor)
+        found: Array = aligned(onnx.numpy_helper.to_array(tensor))
         tensor.ClearField("raw_data") if found.size > LARGE_ELEMENTS else None
         return found
     info = onnx.external_data_helper.ExternalDataInfo(tensor)
@@ -109,11 +110,9 @@ def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> 
         # Packed types, such as int4.
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         packed: Array = onnx.numpy_helper.to_array(tensor)
-        return packed
+        return aligned(packed)
     content = files[path][offset : offset + dtype.itemsize * _count(tensor)]
-    if content.ctypes.data % dtype.itemsize:
-        content = content.copy()
-    mapped: Array = np.asarray(content).view(dtype).reshape(tuple(tensor.dims))
+    mapped: Array = aligned(np.asarray(content)).view(dtype).reshape(tuple(tensor.dims))
     return mapped
 
 

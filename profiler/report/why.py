@@ -50,12 +50,19 @@ def trace_table(session: Session) -> str:
                     f"{figures.coverage:.1%}",
                     f"{figures.tracing_cost:.2f}",
                     ms(figures.overhead_ns),
+                    figures.outside(),
                 )
             )
-    header = ("Trace", "operators / traced latency", "traced / timed latency", "overhead, ms")
+    header = (
+        "Trace",
+        "operators / traced latency",
+        "traced / timed latency",
+        "overhead, ms",
+        "it lies",
+    )
     note = (
-        "<p class='note'>Traced times are scaled to each lane's p50; the overhead is what lies "
-        "between operators.</p>"
+        "<p class='note'>Traced times are scaled to each lane's p50; the overhead is the "
+        "time in which no operator ran.</p>"
     )
     return table(header, rows) + note if rows else ""
 

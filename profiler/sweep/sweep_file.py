@@ -13,24 +13,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
-
-from profiler import session_schema
 from profiler.errors import SessionFileError
 from profiler.session import Session
-from profiler.session_file import (
-    LOCKED_IN,
-    SWEEP,
-    SessionWriter,
-    kind_of,
-    read_events,
-    session_of,
-)
+from profiler.session_file import SWEEP, SessionWriter, kind_of, read_events, session_of
 from profiler.sweep.points import points
 from profiler.sweep.state import Sweep
 from profiler.types import Event, PointFinished, PointStarted, SweepStarted
 
-TABLES = ("events", "rounds", "traces", "telemetry")
 CREATE = """
 CREATE TABLE points (
     index INTEGER, values JSON, state VARCHAR, reason VARCHAR, first_seq BIGINT, last_seq BIGINT
@@ -47,36 +36,13 @@ class SweepWriter(SessionWriter):
     kind = SWEEP
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
-        self._resume = resume
         self._first_seq = 0
         self._values: dict[int, str] = {}
-        super().__init__(path)
-        if resume:
-            last = " UNION ALL ".join(f"SELECT max(seq) AS seq FROM {name}" for name in TABLES)
-            row = self._db.execute(f"SELECT coalesce(max(seq), -1) + 1 FROM ({last})").fetchone()
-            self._seq = int(row[0]) if row else 0
-        else:
+        if resume and kind_of(path) != SWEEP:
+            raise SessionFileError(f"{path.name} is no sweep.", "Resume a sweep's file.")
+        super().__init__(path, more=resume)
+        if not resume:
             self._db.execute(CREATE)
-
-    def _opened(self) -> duckdb.DuckDBPyConnection:
-        if not self._resume:
-            return super()._opened()
-        if kind_of(self.path) != SWEEP:
-            raise SessionFileError(f"{self.path.name} is no sweep.", "Resume a sweep's file.")
-        try:
-            database = duckdb.connect(str(self.path), config=LOCKED_IN)
-            row = database.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        except duckdb.Error as error:
-            raise SessionFileError(
-                f"{self.path} can't be written: {error}", "Is it being written by another run?"
-            ) from error
-        if row is None or int(row[0]) != session_schema.VERSION:
-            database.close()
-            raise SessionFileError(
-                f"{self.path.name} was written by another version of Dualscope.",
-                "Start the sweep anew.",
-            )
-        return database
 
     def _insert(self, seq: int, event: Event) -> None:
         super()._insert(seq, event)

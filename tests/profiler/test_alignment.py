@@ -132,6 +132,48 @@ def test_a_folded_batch_norm_stands_beside_its_convolution() -> None:
     assert len(align(eager, ort)) == 1
 
 
+def test_what_a_quantizer_wrote_lies_where_the_node_was() -> None:
+    """Without a bias behind it, nothing in the int8 file tells the module."""
+
+    def named(value: str, op_type: str, source: str, node_name: str, scope: str) -> GraphNode:
+        return GraphNode(
+            name=value,
+            op_type=op_type,
+            inputs=(source,),
+            outputs=(value,),
+            scope=scope,
+            node_name=node_name,
+        )
+
+    plain = ModelGraph(
+        nodes=(
+            named("q", "MatMul", "x", "mm_1", "attention.q"),
+            named("k", "MatMul", "x", "mm_2", "attention.k"),
+            named("s", "Softmax", "q", "softmax", "attention"),
+        )
+    )
+    int8 = ModelGraph(
+        nodes=(
+            named("qi", "MatMulInteger", "x", "mm_1_quant", "attention"),
+            named("q", "Mul", "qi", "mm_1_quant_output_scale_mul", "attention"),
+            named("ki", "MatMulInteger", "x", "mm_2_quant", "attention"),
+            named("k", "Mul", "ki", "mm_2_quant_output_scale_mul", "attention"),
+            named("s", "Softmax", "q", "softmax", "attention"),
+        )
+    )
+    one, other = (
+        LaneOperators(
+            [row(n.name, n.op_type, i, nodes=(n.name,)) for i, n in enumerate(g.nodes)], g
+        )
+        for g in (plain, int8)
+    )
+    assert names(align(one, other), (one, other)) == [
+        ({"q"}, {"qi", "q"}),
+        ({"k"}, {"ki", "k"}),
+        ({"s"}, {"s"}),
+    ]
+
+
 def test_tied_weights_do_not_tie_two_modules() -> None:
     def tied(name: str, op_type: str, source: str, scope: str) -> GraphNode:
         return GraphNode(

@@ -18,7 +18,7 @@ from profiler.onnx_torch import import_onnx
 from profiler.op_kinds import GLUE, kind_of
 from profiler.types import EngineKind, InputSpec
 from tests.architectures import save
-from tests.model_zoo import network
+from tests.model_zoo import network, save_script
 from tests.traced_lanes import explain, inputs_of, traced
 
 EAGER, ORT = EngineKind.TORCH_EAGER, EngineKind.ORT
@@ -81,6 +81,31 @@ def test_levels_of_optimization_share_their_operators(
     check(found, at_least=0.93)
 
 
+@pytest.mark.parametrize("form", ["imported", "program"])
+@pytest.mark.parametrize("name", ["ResNet-50", "BERT-base"])
+def test_kernels_and_onnx_runtime_share_their_operators(
+    name: str, form: str, tmp_path: Path
+) -> None:
+    """torch.compile. What computes lies with its module, also where a kernel was divided."""
+    torch._dynamo.reset()
+    onnx_path, program_path = save(name, tmp_path, small=True)
+    inputs = inputs_of(onnx_path)
+    path = onnx_path if form == "imported" else program_path
+    found = explain(
+        traced(path, EngineKind.TORCH_COMPILE, inputs, tmp_path / "compile"),
+        traced(onnx_path, ORT, inputs, tmp_path / "ort"),
+    )
+    check(found, at_least=0.98)
+    assert all(row.source_nodes for region in found.regions for row in region.operators[0])
+    wrong = [
+        region.name
+        for region in found.regions
+        for row in region.operators[0]
+        if row.op_type.startswith("aten::") and not _near(row.scope, region)
+    ]
+    assert wrong == []
+
+
 def check(found: Explanation, *, at_least: float) -> None:
     """Each operator counts alike: times are units."""
     assert min(found.coverage) >= at_least
@@ -124,7 +149,8 @@ class Tower(torch.nn.Module):
         return self.blocks(x)
 
 
-def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path]:
+def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """As ONNX, as a program, and as TorchScript."""
     example = (torch.zeros(2, 32),)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -138,23 +164,33 @@ def export(module: torch.nn.Module, folder: Path, name: str) -> tuple[Path, Path
             input_names=["x"],
             verbose=False,
         )
-    return folder / f"{name}.onnx", folder / f"{name}.pt2"
+    save_script(module, folder / f"{name}.pt", example[0])
+    return folder / f"{name}.onnx", folder / f"{name}.pt2", folder / f"{name}.pt"
 
 
 @pytest.mark.parametrize(
     ("baseline", "candidate"),
-    [(0, 0), (1, 0), (0, 1), (1, 1)],
-    ids=["ort/ort", "eager/ort", "ort/eager", "eager/eager"],
+    [
+        (ORT, ORT),
+        (EAGER, ORT),
+        (ORT, EAGER),
+        (EAGER, EAGER),
+        (ORT, EngineKind.TORCH_COMPILE),
+        (EngineKind.TORCH_COMPILE, EAGER),
+        (ORT, EngineKind.TORCH_SCRIPT),
+    ],
 )
 def test_extra_work_in_a_module_changes_that_region(
-    baseline: int, candidate: int, tmp_path: Path
+    baseline: EngineKind, candidate: EngineKind, tmp_path: Path
 ) -> None:
+    """ONNX Runtime takes the ONNX file, TorchScript its own, the others the program."""
+    torch._dynamo.reset()
     plain = export(Tower(), tmp_path, "plain")
     slow = export(Tower(slow=2), tmp_path, "slow")
-    engines = (ORT, EAGER)
+    form = {ORT: 0, EAGER: 1, EngineKind.TORCH_COMPILE: 1, EngineKind.TORCH_SCRIPT: 2}
     found = explain(
-        traced(plain[baseline], engines[baseline], X, tmp_path / "baseline"),
-        traced(slow[candidate], engines[candidate], X, tmp_path / "candidate"),
+        traced(plain[form[baseline]], baseline, X, tmp_path / "baseline"),
+        traced(slow[form[candidate]], candidate, X, tmp_path / "candidate"),
     )
     changes: dict[str, float] = {}
     for region in found.regions:

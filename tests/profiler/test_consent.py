@@ -157,6 +157,8 @@ def test_consent_to_a_factory_covers_just_its_arguments(tmp_path: Path) -> None:
         caught.value.entry.what
     )
     keep(caught.value.entry)
+    (entry,) = kept()
+    assert consent.listed(entry) == r'package.module:name  {"a": 1, "b": "\u001b[2J"}'
     same = msgspec.structs.replace(factory, arguments={"b": "\x1b[2J", "a": 1})
     assert checked(source, same, trust=False).trusted
     for arguments in ({}, {"a": 1}, {"a": "1", "b": "\x1b[2J"}, {**factory.arguments, "evil": 1}):

@@ -102,17 +102,22 @@ def test_other_events_are_passed_over() -> None:
 def test_the_summary_has_the_verdict_and_a_line_a_lane() -> None:
     lines = summary(session_of(sample_events())).splitlines()
     assert "fast is 2.00× faster than base" in lines[0]
-    assert lines[3].split() == ["base", "4", "4", "4", "250", "36"]
-    assert lines[4].split() == ["fast", "2", "2", "2", "500", "36"]
-    assert lines[5].split() == ["dead", "not", "measured"]
-    assert lines[7].startswith(
+    assert lines[4].split() == ["base", "4", "4", "4", "250", "36"]
+    assert lines[5].split() == ["fast", "2", "2", "2", "500", "36"]
+    assert lines[6].split() == ["dead", "not", "measured"]
+    assert lines[8].startswith(
         "base: load 1 ms, first iteration 2 ms, weights 0.0 MiB, peak 8192 MiB"
     )
-    assert lines[9].startswith("Other processes took 12% of the CPU")
-    assert "outside of operators" in lines[11]
-    assert lines[12] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
-    traced = "trace of fast: operators cover 71.4%, traced calls take 0.01x the time"
-    assert traced in lines
+    assert lines[10].startswith("Other processes took 12% of the CPU")
+    assert "First differs at head" in lines[12]
+    assert "outside of operators" in lines[13]
+    assert lines[14] == "top operators of fast: conv (Conv) 67%, inner (Reorder) 33%"
+    (traced,) = (line for line in lines if line.startswith("trace of fast"))
+    assert traced.startswith("trace of fast: operators cover 71.4%, the engine's own time is ")
+    assert "between operators" in traced
+    assert traced.endswith("traced calls take 0.01x the time")
+    assert lines[1].startswith("For latency: only fast is left to recommend")
+    assert lines[1] in lines[15:]
 
 
 def test_an_empty_session_has_a_summary() -> None:

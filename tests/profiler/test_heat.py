@@ -15,12 +15,12 @@ def op(name: str, kind: str, duration: int, *nodes: str) -> OpTiming:
 
 def test_a_fused_operator_gives_its_time_to_each_of_its_nodes() -> None:
     found = operator_heat([row("f", "Conv", 0, nodes=("c", "r"), mean_ns=10)], 2.0)
-    assert found == {name: NodeHeat(time_ns=20, nodes=2) for name in "cr"}
+    assert found == {name: NodeHeat(amount=20, nodes=2) for name in "cr"}
 
 
 def test_operators_of_one_node_add_up() -> None:
     rows = [row("a", "A", 0, nodes=("c",), mean_ns=1), row("b", "B", 1, nodes=("c",), mean_ns=2)]
-    assert operator_heat(rows) == {"c": NodeHeat(time_ns=3)}
+    assert operator_heat(rows) == {"c": NodeHeat(amount=3)}
 
 
 def test_heat_of_lanes_and_of_their_difference() -> None:
@@ -29,6 +29,6 @@ def test_heat_of_lanes_and_of_their_difference() -> None:
         lane_trace("eager", eager, GRAPH),
         lane_trace("ort", [op("f", "Conv", 40, "r", "c")], GRAPH),
     )
-    assert lane_heat(found, 0) == {"c": NodeHeat(time_ns=70), "r": NodeHeat(time_ns=30)}
-    assert lane_heat(found, 1)["c"] == NodeHeat(time_ns=40, nodes=2)
-    assert difference_heat(found)["r"] == NodeHeat(time_ns=-60, nodes=2)
+    assert lane_heat(found, 0) == {"c": NodeHeat(amount=70), "r": NodeHeat(amount=30)}
+    assert lane_heat(found, 1)["c"] == NodeHeat(amount=40, nodes=2)
+    assert difference_heat(found)["r"] == NodeHeat(amount=-60, nodes=2)

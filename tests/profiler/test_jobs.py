@@ -51,6 +51,9 @@ def test_the_other_form_with_progress_and_from_the_cache(tmp_path: Path) -> None
     again: list[str] = []
     assert jobs.onnx_form(info.source, inputs, on_progress=again.append) == (model, notes)
     assert again == []
+    # What it took once is kept with the file, and told each time.
+    found = jobs.conversion(info.source, inputs)
+    assert found.duration_ns == jobs.conversion(info.source, inputs).duration_ns > 0
 
 
 def test_an_error_of_the_child_keeps_its_class_and_hint(tmp_path: Path) -> None:

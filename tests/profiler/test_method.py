@@ -46,6 +46,7 @@ def test_it_says_how_the_interval_is_made_and_what_ended_the_run() -> None:
     text = method_note(changed())
     for part in (
         "moderated t",
+        "untimed calls (10 ms, at least one call",
         "random order",
         "Seed 0",
         "2% of the ratio",

@@ -14,8 +14,8 @@ import torch
 from profiler.engines.torch_precision import cast, in_precision, packed_bytes
 from profiler.errors import ConversionError, EngineError
 from profiler.inputs import make_arrays
+from profiler.lanes import forms
 from profiler.model_file import identify
-from profiler.model_forms import forms
 from profiler.precision import convert_precision
 from profiler.types import EngineKind, EngineSpec, InputSpec
 from tests.model_zoo import network, onnx_mlp

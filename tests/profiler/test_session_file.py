@@ -17,7 +17,17 @@ import pytest
 from profiler import session_schema
 from profiler.errors import SessionFileError
 from profiler.session_file import SessionWriter, copy_session, read_session
-from profiler.types import AnyEvent, Event, LogLine, OpTiming, OpTimings, OutputsCompared, Round
+from profiler.types import (
+    AnyEvent,
+    Event,
+    LogLine,
+    OpTiming,
+    OpTimings,
+    OutputsCompared,
+    Round,
+    ValuesCompared,
+)
+from tests.sample_search import search_events
 from tests.sample_session import sample_events, sample_plan, session_of
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +46,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_sample_has_every_kind_of_event() -> None:
-    assert {type(event) for event in sample_events()} == set(typing.get_args(AnyEvent))
+    samples = [*sample_events(), *search_events()]
+    assert {type(event) for event in samples} == set(typing.get_args(AnyEvent))
 
 
 def test_every_event_comes_back(path: Path) -> None:
@@ -264,6 +275,28 @@ def test_a_file_of_the_first_version_is_migrated(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_found_later_is_added(path: Path, old: bool) -> None:
+    """To a file of an older version, too, which is brought to the present one."""
+    events = sample_events()
+    later = next(event for event in events if isinstance(event, ValuesCompared))
+    write(path, [event for event in events if event is not later])
+    assert read_session(path).values == {}
+    if old:
+        take_back_to_the_first_version(path)
+    with SessionWriter(path, more=True) as writer:
+        writer.append(later)
+    found = read_session(path)
+    assert list(found.values.values()) == [later]
+    assert found.finished is not None
+
+
+def test_nothing_is_added_to_what_is_no_session(path: Path) -> None:
+    with pytest.raises(SessionFileError, match="no file"):
+        SessionWriter(path, more=True)
+    assert not path.exists()
+
+
 def test_every_version_has_a_migration() -> None:
     assert set(session_schema.MIGRATIONS) == set(range(1, session_schema.VERSION))
 
@@ -272,6 +305,8 @@ def take_back_to_the_first_version(path: Path) -> None:
     added = ("launch", "steal_share", "minor_page_faults", "major_page_faults", "duration_ns")
     for column in added:
         change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
+    for column in ("input_bytes", "weights_bytes", "output_bytes", "threads", "wait_ns", '"inner"'):
+        change(path, f"ALTER TABLE op_timings DROP COLUMN {column}")
     change(path, "UPDATE meta SET value = '1' WHERE key = 'version'")
 
 

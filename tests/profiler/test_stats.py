@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from profiler.stats import (
     LAUNCH_DF,
     LAUNCH_SPREAD,
+    LONE_LAUNCH_SPREAD,
     latency_stats,
     launches_estimate,
+    mean_ratio_interval,
     median_error,
     median_interval,
     paired_ratios,
     precision_of_one,
+    round_means,
     round_medians,
     student_quantile,
 )
@@ -167,7 +170,7 @@ def test_the_medians_error_is_that_of_many_draws() -> None:
 
 def test_one_launch_has_an_interval_as_wide_as_launches_are_known_to_differ() -> None:
     ratio, low, high = launches_estimate([launch(1.5)])
-    half = student_quantile(0.99, LAUNCH_DF) * LAUNCH_SPREAD
+    half = student_quantile(0.99, LAUNCH_DF) * LONE_LAUNCH_SPREAD
     assert ratio == pytest.approx(1.5)
     assert (math.log(high / ratio), math.log(ratio / low)) == pytest.approx((half, half))
 
@@ -224,3 +227,37 @@ def launches_cover(spread: float, count: int, runs: int = 400) -> float:
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.03])
 def test_the_interval_covers_the_truth_over_launches(spread: float) -> None:
     assert launches_cover(spread, count=6) >= 0.95
+
+
+def test_round_means() -> None:
+    rounds = [round_(0, 9, kind=RoundKind.WARMUP), round_(1, 10, 20, 60)]
+    assert round_means(rounds) == {1: 30.0}
+
+
+def test_mean_ratio_interval_by_hand() -> None:
+    """One launch whose means stand in one ratio: only what launches differ by is left.
+
+    Student's t at 99 % and 3 degrees of freedom is 4.5407; exp(+-4.5407 * 0.05).
+    """
+    means = np.linspace(90.0, 110.0, 10)
+    low, high = mean_ratio_interval(2.0, [(2 * means, means)])
+    assert (low, high) == pytest.approx((2 * math.exp(-0.227035), 2 * math.exp(0.227035)), rel=1e-5)
+
+
+def test_a_spike_widens_the_interval_of_means_but_not_that_of_medians() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (100 + rng.standard_normal(40) for _ in range(2))
+    spiky = one.copy()
+    spiky[17] = 500
+    widths = []
+    for values in (one, spiky):
+        low, high = mean_ratio_interval(1.0, [(values, other)] * 2)
+        widths.append(high - low)
+    assert widths[1] > 1.5 * widths[0]
+    medians = [launches_estimate([values / other] * 2) for values in (one, spiky)]
+    assert medians[1][2] - medians[1][1] < 1.05 * (medians[0][2] - medians[0][1])
+
+
+def test_no_interval_of_means_with_few_rounds() -> None:
+    few = np.array([1.0, 2.0, 3.0])
+    assert mean_ratio_interval(1.0, [(few, few)]) == (0.0, math.inf)

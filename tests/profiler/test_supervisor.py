@@ -228,13 +228,13 @@ def test_lanes_are_launched_again_within_their_share_of_the_time(
 
 def test_lanes_that_load_for_long_are_launched_once(run: Runner, journal: Journal) -> None:
     _, session = run(
-        {"a": steady(1_000_000, load_s=50.0), "b": steady(1_100_000)}, time_limit_s=60.0
+        {"a": steady(1_000_000, load_s=50.0), "b": steady(1_500_000)}, time_limit_s=60.0
     )
     assert {launch for _, launch in journal if launch.startswith("launch")} == {"launch 0"}
     (comparison,) = session.comparisons()
     assert comparison.launches == 1
     assert session.finished is not None and session.finished.reason == "time limit"
-    # Ten percent is more than what launches differ by.
+    # Fifty percent is more than what one launch may be apart by chance.
     assert comparison.verdict is Verdict.SLOWER
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from profiler.operators import OperatorTotals
 from profiler.regions import Region
 from profiler.trace_figures import TraceFigures, trace_figures
-from profiler.types import LatencyStats, OpTimings
+from profiler.types import LatencyStats, OpTiming, OpTimings
 from profiler.waterfall import OVERHEAD, bars, gap_sentence, grouped_bars
 from tests.traced_lanes import row
 
@@ -119,6 +121,29 @@ def test_figures_of_a_trace() -> None:
     assert found.tracing_cost == 1.2
     assert found.operators_ns * found.scale + found.overhead_ns == pytest.approx(1000)
     assert found.overhead_ns == pytest.approx(250)
+
+
+def test_the_engines_own_time_is_told_by_where_it_lies() -> None:
+    def op(start_ns: int, duration_ns: int, iteration: int = 0) -> OpTiming:
+        return OpTiming(
+            name=f"op {start_ns}",
+            op_type="A",
+            start_ns=start_ns,
+            duration_ns=duration_ns,
+            iteration=iteration,
+        )
+
+    # Two that overlap, a gap of 20, then one that is followed by 10.
+    ops = (op(50, 20), op(60, 20), op(100, 90), op(100, 100, iteration=1))
+    whole = msgspec.structs.replace(trace(200, 200), ops=ops)
+    totals = OperatorTotals()
+    totals.add(whole)
+    found = trace_figures([whole], totals.rows("l"), None, totals.outside)
+    assert found is not None
+    assert (found.before_ns, found.between_ns, found.after_ns) == (75, 10, 5)
+    assert found.outside() == (
+        "37.5% before the first operator, 5.0% between operators, 2.5% after the last"
+    )
 
 
 def test_operators_side_by_side_leave_no_negative_overhead() -> None:

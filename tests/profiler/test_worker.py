@@ -6,7 +6,7 @@ import contextlib
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -74,6 +74,10 @@ class Counting:
     def save_outputs(self, path: Path) -> None:
         raise PermissionError(f"can't write {path.name}\nsecond line")
 
+    def save_values(self, names: Sequence[str], path: Path) -> tuple[str, ...]:
+        path.write_bytes(b"four")
+        return tuple(names)
+
     def output_names(self, outputs: object) -> tuple[str, ...]:
         del outputs
         return ("y",)
@@ -89,9 +93,10 @@ def test_callers_share_the_engine_in_a_turn() -> None:
     engine = Counting()
     worker = worker_with(engine)
     worker._callers = Callers(2, engine.caller)
-    reply = worker.answer(Infer(iterations=3))
+    reply = worker.answer(Infer(iterations=3, lead_in=4))
     assert isinstance(reply, Latencies)
     assert len(reply.latencies_ns) == 6
+    assert engine.calls.count("infer") >= 2 * (4 + 3)
     assert reply.duration_ns >= max(reply.latencies_ns)
     assert engine.collector == {False}
     worker.close()
@@ -131,6 +136,14 @@ def test_each_call_is_waited_for_and_the_collector_rests() -> None:
     assert isinstance(reply, Latencies)
     assert len(reply.latencies_ns) == 3
     assert engine.calls == ["infer", "synchronize"] * 3
+
+
+def test_calls_of_the_lead_in_are_not_timed() -> None:
+    engine = Counting()
+    reply = worker_with(engine).answer(Infer(iterations=3, lead_in=2))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 3
+    assert engine.calls == ["infer", "synchronize"] * 5
     assert engine.collector == {False}
     assert gc.isenabled()
 

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from profiler.onnx_torch.context import Context
@@ -91,6 +92,10 @@ def divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @op("Pow")
 def power(context: Context, a: Value, b: Value) -> Value:
+    dtype = context.dtype_of(0)
+    if isinstance(b, np.ndarray) and b.ndim == 0 and dtype is not None and dtype.is_floating_point:
+        # With a number PyTorch multiplies; with a tensor it calls a function for each element.
+        return context.call(torch.pow, a, b.item())
     if context.dtype_of(0) is not None and context.dtype_of(0) == context.dtype_of(1):
         return context.call(torch.pow, a, b)
     return context.call(power_in_type, a, b)

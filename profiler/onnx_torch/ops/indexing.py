@@ -11,8 +11,18 @@ import torch.nn.functional as F  # noqa: N812
 from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.ops.shapes import SHAPE_OF
 from profiler.onnx_torch.registry import op
-from profiler.onnx_torch.values import ShapeValue, Value, as_shape
+from profiler.onnx_torch.values import Array, ShapeValue, Value, as_shape, to_tensor
 
+# Calls that leave integers what they are.
+SAME_VALUES = (
+    torch.reshape,
+    torch.flatten,
+    torch.squeeze,
+    torch.unsqueeze,
+    torch.permute,
+    torch.ops.aten.slice.Tensor,
+    torch.ops.aten.to.dtype,
+)
 REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
@@ -29,12 +39,20 @@ def gather(context: Context, x: Value, indices: Value) -> Value:
         return ShapeValue(tuple(sizes), known.scalar)
     if known is not None and known.scalar:
         return context.call(torch.select, x, axis, known.dims[0])
-    is_table = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind == "f"
-    is_index = context.dtype_of(1) in (torch.int32, torch.int64)
-    if axis == 0 and is_table and known is None and is_index:
-        is_input = isinstance(indices, torch.fx.Node) and indices.op == "placeholder"
-        return context.call(F.embedding if is_input else embedding, indices, x)
+    is_index = known is None and context.dtype_of(1) in (torch.int32, torch.int64)
+    if axis == 0 and isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind == "f" and is_index:
+        if isinstance(indices, np.ndarray):
+            picks = np.where(indices < 0, indices + len(x), indices).astype(indices.dtype)
+            return context.call(F.embedding, picks, x)
+        return context.call(F.embedding if _is_given(indices) else embedding, indices, x)
     return context.call(take, x, indices, axis)
+
+
+def _is_given(indices: Value) -> bool:
+    """Whether these are an input of the model as it comes, perhaps in another shape or type."""
+    while isinstance(indices, torch.fx.Node) and indices.target in SAME_VALUES:
+        indices = indices.args[0]  # type: ignore[assignment]
+    return isinstance(indices, torch.fx.Node) and indices.op == "placeholder"
 
 
 def embedding(indices: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -57,7 +75,12 @@ def take(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
 
 @op("GatherElements")
 def gather_elements(context: Context, x: Value, indices: Value) -> Value:
-    return context.call(take_along, x, indices, int(context.attribute("axis", 0)))
+    axis = int(context.attribute("axis", 0))
+    if isinstance(x, np.ndarray) and isinstance(indices, np.ndarray) and x.dtype.kind in "iub":
+        # Tables of positions and types; ONNX's reference can't do this when sizes differ.
+        found: Array = take_along(to_tensor(x), to_tensor(indices), axis).numpy()
+        return found
+    return context.call(take_along, x, indices, axis)
 
 
 def take_along(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
@@ -68,7 +91,11 @@ def take_along(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tenso
 
 @op("GatherND")
 def gather_nd(context: Context, x: Value, indices: Value) -> Value:
-    return context.call(take_nd, x, indices, int(context.attribute("batch_dims", 0)))
+    batch_dims = int(context.attribute("batch_dims", 0))
+    if isinstance(indices, np.ndarray) and batch_dims == 0:
+        parts = [np.ascontiguousarray(indices[..., i]) for i in range(indices.shape[-1])]
+        return context.call(torch.ops.aten.index.Tensor, x, parts)
+    return context.call(take_nd, x, indices, batch_dims)
 
 
 def take_nd(x: torch.Tensor, indices: torch.Tensor, batch_dims: int) -> torch.Tensor:

@@ -1,14 +1,15 @@
-"""Weights in blocks of few bits (com.microsoft), unpacked when they are used."""
+"""Weights in blocks of few bits (com.microsoft): PyTorch has no public operator for them."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.ops.microsoft import MS
 from profiler.onnx_torch.registry import op
-from profiler.onnx_torch.values import Value
+from profiler.onnx_torch.values import Value, to_array, to_tensor
 
 
 @op("MatMulNBits", domain=MS)
@@ -25,8 +26,32 @@ def matmul_bits(
     if order is not None or bits not in (2, 4, 8) or context.flag("weight_prepacked"):
         context.refuse("reordered weights, or this number of bits")
     sizes = [int(context.attribute(name)) for name in ("K", "N", "block_size")]
+    known = _unpacked_once(context, b, scales, zeros, sizes, bits)
+    if known is not None:
+        return context.call(F.linear, a, known, bias)
     weight = context.call(unpacked_weight, b, scales, zeros, *sizes, bits)
     return context.call(F.linear, a, weight, bias)
+
+
+def _unpacked_once(
+    context: Context, b: Value, scales: Value, zeros: Value, sizes: list[int], bits: int
+) -> Value:
+    """The matrix of constants, at import; None once such matrices take half of the free memory."""
+    if not isinstance(b, np.ndarray) or not isinstance(scales, np.ndarray):
+        return None
+    if zeros is not None and not isinstance(zeros, np.ndarray):
+        return None
+    k, n, block = sizes
+    size_bytes = k * n * scales.itemsize
+    shared = context.builder.shared
+    if size_bytes > shared.spare_bytes:
+        return None
+    shared.spare_bytes -= size_bytes
+    offsets = None if zeros is None else to_tensor(zeros)
+    found = unpacked_weight(to_tensor(b), to_tensor(scales), offsets, k, n, block, bits)
+    weight = to_array(found.contiguous())
+    context.builder.takes_name(weight, context.node.input[1])
+    return weight
 
 
 def unpacked_weight(

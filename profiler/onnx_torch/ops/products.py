@@ -42,7 +42,7 @@ def general_product(
     factors: tuple[float, float],
     transposed: tuple[bool, bool],
 ) -> Value:
-    """alpha * A B + beta * C, as `linear` where it is one."""
+    """alpha * A B + beta * C, as `linear` or `addmm` where it is one."""
     alpha, beta = factors
     bias = context.shape(2) if c is not None else None
     is_vector = bias is not None and len(bias) == 1
@@ -53,7 +53,7 @@ def general_product(
         if transposed[1]:
             return context.call(F.linear, a, b, c)
         if isinstance(b, np.ndarray):
-            return context.call(F.linear, a, context.call(torch.t, b), c)
+            return context.call(torch.mm, a, b) if c is None else context.call(torch.addmm, c, a, b)
     left = context.call(torch.t, a) if transposed[0] else a
     right = context.call(torch.t, b) if transposed[1] else b
     result = context.call(torch.matmul, left, right)

@@ -67,6 +67,9 @@ def test_a_trace_has_every_operator_of_every_call(tmp_path: Path) -> None:
         assert all(op.start_ns >= 0 and op.start_ns + op.duration_ns <= latency for op in ops)
     assert {op.provider for op in traced.ops} == {"CPUExecutionProvider"}
     assert traced.ops[0].shapes == "float[1, 8] -> float[1, 4]"
+    first = traced.ops[0]
+    assert (first.input_bytes, first.weights_bytes, first.output_bytes) == (32, 128, 16)
+    assert first.threads >= 1
 
 
 @pytest.mark.parametrize(
@@ -233,7 +236,14 @@ def test_a_profile_is_cut_at_its_calls() -> None:
         event("a_fence_before", 21, 1),
         event("b_kernel_time", 24, 3),
     ]
+    events[-1]["args"] = {
+        "thread_scheduling_stats": {
+            "main_thread": {"Run": 2, "Wait": 1},
+            "sub_threads": {"7": {"num_run": 3}, "8": {"num_run": 0}},
+        }
+    }
     traced = read_profile(events, 1, {"a": ("x",)})
+    assert [(op.threads, op.wait_ns) for op in traced.ops] == [(0, 0), (2, 1000)]
     assert traced.latencies_ns == (10_000,)
     assert [(op.name, op.start_ns, op.duration_ns, op.source_nodes) for op in traced.ops] == [
         ("a", 1_000, 2_000, ("x",)),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from profiler.engines import create_engine
 from profiler.engines.torch_compile import TorchCompileEngine
@@ -114,6 +115,21 @@ def test_operators_of_one_name_are_numbered(made: Made, tmp_path: Path) -> None:
     assert [op.name for op in traced.ops] == first * 2
 
 
+@pytest.mark.parametrize("save", [scripted, pickled], ids=["scripted", "traced"])
+def test_operators_of_torchscript_know_their_modules(
+    made: Made, tmp_path: Path, save: Callable[[Path], Path]
+) -> None:
+    ops = made(EngineKind.TORCH_SCRIPT, save(tmp_path)).trace(2, 2).ops
+    linear = [op.scope for op in ops if op.op_type == "aten::linear"]
+    modules = ["first", "second"] if save is scripted else ["0", "2"]
+    assert linear == modules * 2
+
+
+def test_a_frozen_program_has_no_modules(made: Made, tmp_path: Path) -> None:
+    ops = made(EngineKind.TORCH_SCRIPT, scripted(tmp_path), freeze=True).trace(1, 2).ops
+    assert {op.scope for op in ops} == {""}
+
+
 def test_torch_export_runs_the_program_as_it_is(made: Made, tmp_path: Path) -> None:
     engine = made(EngineKind.TORCH_EXPORT, exported(tmp_path))
     check_outputs(engine, tmp_path)
@@ -158,6 +174,26 @@ def test_graph_breaks_are_told(made: Made, tmp_path: Path) -> None:
     engine.infer()
     engine.after_first_call()
     assert engine.graph_note == "nn.Module, compiled into 2 graphs (1 graph break)"
+
+
+def test_nodes_that_break_the_graph_of_an_import_are_named(made: Made, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Exp", ["x"], ["e"]),
+        helper.make_node("NonZero", ["e"], ["n"], name="positions"),
+        helper.make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Exp", ["f"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy"]
+    values[0] = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    engine = made(EngineKind.TORCH_COMPILE, tmp_path / "model.onnx")
+    engine.infer()
+    engine.after_first_call()
+    assert engine.graph_note.endswith("; data decides the work of positions")
 
 
 def test_a_model_of_which_nothing_is_compiled_is_refused(made: Made, tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ def test_operators_have_a_row_each() -> None:
         "scope": "stem.conv",
         "source_nodes": "conv_out relu_out",
         "shapes": "[1, 3]",
+        "input_bytes": "0",
+        "weights_bytes": "0",
+        "output_bytes": "0",
+        "threads": "0",
+        "wait_us": "0.000",
     }
 
 

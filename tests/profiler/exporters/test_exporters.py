@@ -12,7 +12,15 @@ from tests.sample_session import sample_events, session_of
 
 
 def test_all_formats_are_found() -> None:
-    assert list(formats()) == ["chrome-trace", "csv-operators", "csv-rounds", "html", "json"]
+    assert list(formats()) == [
+        "chrome-trace",
+        "csv-operators",
+        "csv-rounds",
+        "csv-search",
+        "csv-tokens",
+        "html",
+        "json",
+    ]
     for exporter in formats().values():
         assert exporter.suffix.startswith(".")
         assert exporter.description

@@ -77,7 +77,9 @@ def test_it_says_what_was_found(sample: Page) -> None:
     ):
         assert part in sample.text
     assert "svg" in sample.tags
-    assert sample.tags.count("circle") == 24
+    # A dot for each round, and one for the value inside that was compared.
+    assert sample.tags.count("circle") == 24 + 1
+    assert "First differs at head" in sample.text
 
 
 def test_nothing_is_left_to_fill_in() -> None:

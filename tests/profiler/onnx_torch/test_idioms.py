@@ -36,7 +36,7 @@ def product_and_bias(bias: tuple[int, ...]) -> bytes:
 
 def test_a_product_with_a_bias_is_linear(tmp_path: Path) -> None:
     module = import_onnx(models.write(product_and_bias((3,)), tmp_path))
-    assert targets(module) == [torch.t, F.linear]
+    assert targets(module) == [F.linear]
     (call,) = [n for n in module.graph.nodes if n.target is F.linear]
     assert (call.name, call.meta["onnx_node"]) == ("sum_1", "sum")
     assert call.meta["onnx_outputs"] == ("y", "p")
@@ -44,6 +44,83 @@ def test_a_product_with_a_bias_is_linear(tmp_path: Path) -> None:
     (found,) = module(torch.from_numpy(x))
     expected = x @ floats(4, 3, seed=1) + floats(3, seed=2)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    weight = module.get_parameter("w")
+    assert (weight.shape, weight.is_contiguous()) == ((3, 4), False), "a view, not a copy"
+
+
+def test_a_matrix_that_two_products_take_keeps_its_form(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Add", ["p", "b"], ["h"]),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(floats(3, 3, seed=1), "w"),
+        onnx.numpy_helper.from_array(floats(3, seed=2), "b"),
+    ]
+    path = models.write(models.model_bytes(nodes, {"x": [2, 3]}, {"y": [2, 3]}, weights), tmp_path)
+    module = import_onnx(path)
+    assert targets(module) == [torch.t, F.linear, torch.matmul]
+    x, w, b = floats(2, 3), floats(3, 3, seed=1), floats(3, seed=2)
+    (found,) = module(torch.from_numpy(x))
+    np.testing.assert_allclose(found.numpy(), (x @ w + b) @ w, rtol=1e-4)
+
+
+def test_a_matrix_product_with_a_bias_needs_no_turn(tmp_path: Path) -> None:
+    """Gemm as `addmm`, which takes the weight as the file has it."""
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"])
+    weights = [
+        onnx.numpy_helper.from_array(floats(4, 3, seed=1), "w"),
+        onnx.numpy_helper.from_array(floats(3, seed=2), "b"),
+    ]
+    path = models.write(models.model_bytes([node], {"x": [2, 4]}, {"y": [2, 3]}, weights), tmp_path)
+    module = import_onnx(path)
+    assert targets(module) == [torch.addmm]
+    (found,) = module(torch.from_numpy(floats(2, 4)))
+    expected = floats(2, 4) @ floats(4, 3, seed=1) + floats(3, seed=2)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+def test_a_power_with_a_constant_takes_a_number(tmp_path: Path) -> None:
+    three = onnx.numpy_helper.from_array(np.array(3.0, dtype=np.float32), "three")
+    node = helper.make_node("Pow", ["x", "three"], ["y"])
+    content = models.model_bytes([node], {"x": [4]}, {"y": [4]}, [three])
+    module = import_onnx(models.write(content, tmp_path))
+    (call,) = [n for n in module.graph.nodes if n.op == "call_function"]
+    assert call.args[1] == 3.0
+    x = floats(4)
+    np.testing.assert_allclose(module(torch.from_numpy(x))[0].numpy(), x**3, rtol=1e-5)
+
+
+def look_up(before: str) -> bytes:
+    """Rows of a table by what a node makes of the input's indices."""
+    arguments = ["i", "shape"] if before == "Reshape" else ["i"]
+    nodes = [
+        helper.make_node(before, arguments, ["r"]),
+        helper.make_node("Gather", ["table", "r"], ["y"]),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(floats(5, 2), "table"),
+        onnx.numpy_helper.from_array(np.array([1, 3]), "shape"),
+    ]
+    inputs = [helper.make_tensor_value_info("i", onnx.TensorProto.INT64, [3])]
+    outputs = [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
+    imports = [helper.make_opsetid("", models.OPSET)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+def test_a_look_up_by_an_input_is_an_embedding(tmp_path: Path) -> None:
+    table = floats(5, 2)
+    module = import_onnx(models.write(look_up("Reshape"), tmp_path))
+    assert targets(module)[-1] is F.embedding
+    (found,) = module(torch.tensor([0, 4, 2]))
+    np.testing.assert_array_equal(found.numpy(), table[[[0, 4, 2]]])
+    # What is computed may count from the end.
+    module = import_onnx(models.write(look_up("Neg"), tmp_path))
+    assert targets(module)[-1] is not F.embedding
+    np.testing.assert_array_equal(module(torch.tensor([0, 4, 2]))[0].numpy(), table[[0, -4, -2]])
 
 
 def test_a_bias_of_one_number_or_of_more_dimensions_stays_a_sum(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from profiler.types import (
     EngineKind,
     EngineSpec,
     Fill,
+    GenerationPlan,
     InputSpec,
     ModelKind,
     ModelSource,
@@ -171,6 +172,10 @@ def test_a_sweep_without_sense_is_refused() -> None:
         check_sweep(SweepPlan(plan=made, axes=()))
     with pytest.raises(PlanError, match="twice"):
         check_sweep(SweepPlan(plan=made, axes=(axis, axis)))
+    texts = GenerationPlan(prompt_tokens=4, new_tokens=4, vocabulary=9)
+    generating = msgspec.structs.replace(made, inputs=(), generation=texts)
+    with pytest.raises(PlanError, match="not the generation of text"):
+        check_sweep(SweepPlan(plan=generating, axes=(axis,)))
     many = SweepAxis(name="batch", values=tuple(map(str, range(1, 101))))
     more = SweepAxis(name="threads", values=("1", "2", "3", "4", "5"))
     with pytest.raises(PlanError, match="500 points"):

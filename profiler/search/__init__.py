@@ -1,0 +1,1 @@
+"""Find the fastest configuration of each engine: the space, the races, and what came out."""
