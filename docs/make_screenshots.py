@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QApplication
-
     from gui.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,8 +92,15 @@ def _pictures_of(name: str, path: Path) -> int:
     window.draft.time_limit_s = TIME_LIMIT_S[name]
     window.show()
     demo = (_guide(window), _searched(window))
-    after = iter(demo if name == DEMO else (_gallery(window, name.lower()),))
-    window.runs.ended.connect(lambda _: _take(next(after), window, application))
+    # What is photographed when the first run has ended, and when the next has.
+    after = list(demo if name == DEMO else (_gallery(window, name.lower()),))
+
+    def leave_after_the_last() -> None:
+        if not after:
+            window.close()
+            application.quit()
+
+    window.runs.ended.connect(lambda _: _take(after.pop(0), window, leave_after_the_last))
     if name == DEMO:
         QTimer.singleShot(1500, lambda: _save(window, "empty"))
     else:
@@ -119,22 +124,19 @@ def _save_while_running(window: MainWindow, name: str) -> None:
     window.session_model.events_applied.connect(on_events)
 
 
-def _take(steps: Iterator[Step], window: MainWindow, application: QApplication) -> None:
+def _take(steps: Iterator[Step], window: MainWindow, then_do: Callable[[], None]) -> None:
     from PySide6.QtCore import QTimer
 
     step = next(steps, None)
-    if step is None and window.runs.running:
-        return
     if step is None:
-        window.close()
-        application.quit()
+        then_do()
         return
     name, prepare = step
     prepare()
 
     def then() -> None:
         _save(window, name)
-        QTimer.singleShot(0, lambda: _take(steps, window, application))
+        QTimer.singleShot(0, lambda: _take(steps, window, then_do))
 
     QTimer.singleShot(GRAPH_SETTLE_MS if "graph" in name else SETTLE_MS, then)
 

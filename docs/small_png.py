@@ -32,6 +32,6 @@ def save_small(image: QImage, path: Path) -> None:
         indexes.tobytes(), width, height, indexes.shape[1], QImage.Format.Format_Indexed8
     )
     small.setColorTable([0xFF000000 | int(colour) for colour in table])
-    # Quality 0 is the strongest compression of a PNG.
-    if not small.save(str(path), b"PNG", 0):
+    # A PNG of quality 0 is the one that is compressed most.
+    if not small.save(str(path), quality=0):
         raise OSError(f"{path} can't be written.")

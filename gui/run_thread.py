@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from PySide6.QtCore import QObject, QThread, Signal
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.types import Event, Phase, Progress, Round
+from profiler.types import Event, Phase, Progress, RaceRound, Round
 
 # Often enough to look live; a picture takes some 20 ms.
 SHOW_INTERVAL_S = 0.25
@@ -95,7 +95,7 @@ class RunThread(QThread):
                 self._events.put(event)
                 if isinstance(event, Progress):
                     self._phase = event.phase
-                elif isinstance(event, Round):
+                elif isinstance(event, Round | RaceRound):
                     self._let_window_paint()
         except CancelledError:
             return

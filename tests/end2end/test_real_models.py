@@ -101,7 +101,9 @@ def test_the_main_job(tmp_path: Path, build: Callable[[Path], Path], overrides: 
     for name, exporter in formats().items():
         target = tmp_path / f"{name}{exporter.suffix}"
         export(session, name, target)
-        assert target.stat().st_size > 200
+        # A run that searches nothing and generates no text has headings there, and no rows.
+        least = 40 if name in ("csv-search", "csv-tokens") else 200
+        assert target.stat().st_size > least
 
 
 @pytest.mark.timeout(300)

@@ -10,18 +10,22 @@ from pytestqt.qtbot import QtBot
 
 from gui import run_thread
 from gui.run_thread import RunThread
-from profiler.types import Event, Phase, Progress, Round, RoundKind
+from profiler.types import Event, Phase, Progress, RaceRound, Round, RoundKind
 from tests.gui.driving import PATIENCE_MS
 
 TURNS = 4
 
 
 def turns(begun: list[int], *, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """A run of nothing but turns, each noted as it begins."""
+    """A run of nothing but turns and rounds of a race, each noted as it begins."""
     del cancelled
     yield Progress(time_ns=0, phase=Phase.MEASURING, detail="")
     for index in range(TURNS):
         begun.append(index)
+        if index % 2:
+            # A race tells its rounds as a whole.
+            yield RaceRound(time_ns=index, race=0, index=index, launch=0, medians_ns={"a": 1.0})
+            continue
         yield Round(
             time_ns=index,
             label="a",

@@ -72,7 +72,7 @@ def test_verdict_of_two_lanes() -> None:
     add_rounds(session, "ort", 100)
     add_rounds(session, "torch-eager", 160)
     assert session.verdict() == (
-        "ONNX Runtime (CPU) is 1.60× faster than PyTorch eager (CPU) [1.53–1.67]."
+        "ONNX Runtime (CPU) is 1.60× faster than PyTorch eager (CPU) [1.28–2.01]."
     )
 
 
