@@ -32,6 +32,7 @@ from profiler.jobs import inspect_model  # noqa: E402
 from profiler.model_file import identify  # noqa: E402
 from profiler.plan import default_plan  # noqa: E402
 from profiler.session import Session  # noqa: E402
+from profiler.trace_figures import TraceFigures  # noqa: E402
 from profiler.types import EngineKind, EngineSpec, WarmupRule  # noqa: E402
 
 PAIRS = (
@@ -46,8 +47,8 @@ PAIRS = (
 MANY_CONVOLUTIONS = 10
 HEADER = (
     "| model | baseline / candidate | in shared regions | regions | largest region | "
-    "shared out | operators / traced | traced / timed | the gap |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "shared out | operators / traced | no operator: before, between, after | traced / timed | "
+    "the gap |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -137,7 +138,7 @@ def rows(name: str, session: Session) -> Iterator[str]:
         if found is None:
             failed = [session.failures.get(label) for label in (baseline, candidate)]
             problem = next((f.message for f in failed if f), "not traced")
-            yield f"| {name} | {baseline} / {candidate} | {problem} | | | | | | |"
+            yield f"| {name} | {baseline} / {candidate} | {problem} | | | | | | | |"
         else:
             yield f"| {name} | {baseline} / {candidate} | {_figures(found)} |"
 
@@ -149,6 +150,7 @@ def _figures(found: Explanation) -> str:
         _both(_largest(found, lane) for lane in (0, 1)),
         _both(_shared_out(found, lane) for lane in (0, 1)),
         _both(f"{figures.coverage:.1%}" for figures in found.figures),
+        _both(_own_time(figures) for figures in found.figures),
         _both(f"{figures.tracing_cost:.2f}" for figures in found.figures),
         found.sentence(),
     )
@@ -157,6 +159,12 @@ def _figures(found: Explanation) -> str:
 
 def _both(texts: Iterator[str]) -> str:
     return " / ".join(texts)
+
+
+def _own_time(figures: TraceFigures) -> str:
+    """Shares of the traced latency in which no operator ran."""
+    times = (figures.before_ns, figures.between_ns, figures.after_ns)
+    return " + ".join(f"{time_ns / figures.traced_ns:.1%}" for time_ns in times)
 
 
 def _shared_out(found: Explanation, lane: int) -> str:

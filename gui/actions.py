@@ -47,6 +47,9 @@ ACTIONS = (
         "Search each engine's options for the fastest configuration (F6)",
     ),
     ActionSpec(
+        "sweep", "S&weep…", "&Run", "choose_sweep", "F7", "Measure at several values (F7)", True
+    ),
+    ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True
     ),
     ActionSpec("find", "&Find Node…", "&View", "find_node", "Ctrl+F"),

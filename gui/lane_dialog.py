@@ -22,7 +22,6 @@ from profiler.compare import ENGINE_NAMES
 from profiler.errors import ProfilerError
 from profiler.lanes import (
     FLAG,
-    INTEGER,
     Option,
     common_of,
     generates,
@@ -119,7 +118,7 @@ class LaneDialog(QDialog):
             box.addItems(list(option.choices or ("true", "false")))
             return box
         line = QLineEdit(self)
-        example = "" if option.takes == INTEGER else f"; such as {option.example}"
+        example = f"; such as {option.example}" if option.example else ""
         line.setPlaceholderText(f"{DEFAULT}{example}")
         if name == "model":
             line.setPlaceholderText("the model that is open")

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from gui import settings, theme
 from gui.actions import ACTIONS, add_actions
 from gui.background import Task
+from gui.dialogs.sweep_dialog import SweepDialog
 from gui.fastest_controller import FastestController
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
@@ -32,6 +33,7 @@ from gui.questions import Questions
 from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
+from gui.sweep_model import SweepModel
 from gui.views.cost_view import CostView
 from gui.views.fastest_view import FastestView
 from gui.views.generation_view import GenerationView
@@ -43,6 +45,7 @@ from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
 from gui.views.recommendation_card import RecommendationCard
 from gui.views.report_view import ReportView
+from gui.views.sweep_view import SweepView
 from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
@@ -51,8 +54,11 @@ from profiler.exporters import Exporter, export, formats
 from profiler.search.planning import plan_so_far
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
+from profiler.sweep.exporters import export_sweep
+from profiler.sweep.state import Sweep
+from profiler.sweep.table import progress_text
 from profiler.telemetry import gpu_status
-from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question, SweepPlan
 from profiler.version import VERSION
 
 SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
@@ -70,7 +76,8 @@ class MainWindow(QMainWindow):
         self.draft.target_width = self.settings.target_width
         self.session_model = SessionModel(self)
         self.session_model.ask(Question(goal=self.settings.goal, cost=self.settings.cost))
-        self.runs = RunController(self.session_model, self)
+        self.sweep_model = SweepModel(self)
+        self.runs = RunController(self.session_model, self.sweep_model, self)
         self.opener = Opener(self)
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
@@ -126,6 +133,51 @@ class MainWindow(QMainWindow):
         """Search each engine's options."""
         self.fastest.ask()
 
+    def choose_sweep(self) -> None:
+        """Ask what to vary, and begin."""
+        if self.draft.info is None or self.runs.running:
+            return
+        try:
+            dialog = SweepDialog(self.draft.plan(), self)
+        except ProfilerError as error:
+            self.messages.show_error(error)
+            return
+        dialog.accepted.connect(lambda: self._start_sweep(dialog.sweep()))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def resume_sweep(self) -> None:
+        """Go on with the points that are left."""
+        plan, path = self.sweep_model.sweep.plan, self.sweep_model.path
+        if plan is not None and path is not None and not self.runs.running:
+            self._start_sweep(plan, path)
+
+    def _start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+        self.messages.clear()
+        self.opener.check(
+            sweep.plan,
+            lambda plan: self.runs.start_sweep(
+                SweepPlan(plan=plan, axes=sweep.axes, seed=sweep.seed), resumed
+            ),
+        )
+
+    def open_point(self, index: int) -> None:
+        """Show one point of the sweep as a session."""
+        path = self.sweep_model.path
+        if self.runs.running:
+            self.messages.show_note(
+                "Points can be opened when the sweep has ended.", "Stop it first (Shift+F5)."
+            )
+        elif path is not None:
+            self.opener.open_point(path, index)
+
+    def export_sweep(self, name: str, target: Path) -> None:
+        """Write the sweep in a format, off the UI thread."""
+        sweep = self.sweep_model.sweep
+        self._in_background(
+            f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target)
+        )
+
     def stop(self) -> None:
         """End the run, or give up opening a file."""
         if self.runs.running:
@@ -136,7 +188,7 @@ class MainWindow(QMainWindow):
 
     def save_session(self) -> None:
         """Copy the session's file to where the person wants it."""
-        source = self.session_model.path
+        source = self.session_model.path or self.sweep_model.path
         if source is None or self.runs.running:
             return
         start = str(Path(self.settings.export_folder or self.settings.last_folder) / source.name)
@@ -202,6 +254,7 @@ class MainWindow(QMainWindow):
         """Take on the theme's colours."""
         self.setStyleSheet(theme.style_sheet())
         self.live.restyle()
+        self.sweep_view.restyle()
         self.graph.graph.set_dark(theme.is_dark())
         self.graph.recolour()
         self.generation.restyle()
@@ -246,6 +299,7 @@ class MainWindow(QMainWindow):
         self.fastest_view = FastestView(self.session_model, self)
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
+        self.sweep_view = SweepView(self.sweep_model, self)
         self.live = LiveView(self.session_model, self)
         self.status = RunStatus(self.statusBar(), self.session_model)
         self.tabs = QTabWidget(self)
@@ -256,6 +310,7 @@ class MainWindow(QMainWindow):
             (self.why, "Why"),
             (self.operators, "Operators"),
             (self.timeline, "Timeline"),
+            (self.sweep_view, "Sweep"),
             (self.outputs, "Outputs"),
             (self.cost, "Cost"),
             (self.fastest_view, "Fastest"),
@@ -312,6 +367,7 @@ class MainWindow(QMainWindow):
         bar.addWidget(_menu_button("Recent", self.recent_menu, self))
         bar.addSeparator()
         bar.addAction(self.actions_by_name["profile"])
+        bar.addAction(self.actions_by_name["sweep"])
         bar.addAction(self.actions_by_name["stop"])
         bar.addSeparator()
         self.export_button = _menu_button("Export", self.export_menu, self)
@@ -333,6 +389,13 @@ class MainWindow(QMainWindow):
         self.questions.declined.connect(self._on_declined)
         self.opener.model_opened.connect(self._on_model_opened)
         self.opener.session_opened.connect(self._on_session_opened)
+        self.opener.sweep_opened.connect(self._on_sweep_opened)
+        self.opener.point_opened.connect(self._on_point_opened)
+        self.sweep_view.point_chosen.connect(self.open_point)
+        self.sweep_view.resume_wanted.connect(self.resume_sweep)
+        self.sweep_view.stop_wanted.connect(self.stop)
+        self.sweep_view.sweep_wanted.connect(self.choose_sweep)
+        self.sweep_view.export_wanted.connect(self.export_sweep)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
         self.runs.started.connect(self._on_run_started)
@@ -383,8 +446,10 @@ class MainWindow(QMainWindow):
             "open_folder": not running,
             "profile": ready and not running and not self.opener.is_busy,
             "fastest": ready and not running and not self.opener.is_busy,
+            "sweep": ready and not (running or self.opener.is_busy or self.draft.generates),
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
-            "save_session": not running and self.session_model.path is not None,
+            "save_session": not running
+            and (self.session_model.path or self.sweep_model.path) is not None,
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
@@ -395,6 +460,9 @@ class MainWindow(QMainWindow):
         self.export_button.setEnabled(something)
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
+        self.sweep_view.set_state(
+            ready=ready and not self.draft.generates, running=running and self.runs.sweeping
+        )
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -422,6 +490,7 @@ class MainWindow(QMainWindow):
         settings.remember_file(self.settings, path)
         self._save_settings()
         self.session_model.show(Session(), None)
+        self.sweep_model.show(Sweep(), None)
         self.draft.set_model(info)
         self.setWindowTitle(f"{path.name} – Dualscope")
         self._show_graph(info)
@@ -440,14 +509,40 @@ class MainWindow(QMainWindow):
             return
         self.opener.drop_form()
         self.draft.set_plan(plan)
+        self.sweep_model.show(Sweep(), None)
         self.session_model.show(session, path)
         self.status.show_session(session)
         self.setWindowTitle(f"{path.name} – Dualscope")
-        if Path(plan.model.path).exists():
-            assert self.draft.info is not None
+        self._show_graph_of_draft()
+
+    def _on_sweep_opened(self, sweep: Sweep, path: Path) -> None:
+        settings.remember_file(self.settings, path)
+        self._save_settings()
+        if sweep.plan is None:
+            self.messages.show_error(
+                SessionFileError(f"{path.name} holds no sweep.", "It was broken off at its start.")
+            )
+            return
+        self.opener.drop_form()
+        self.draft.set_plan(sweep.plan.plan)
+        self.session_model.show(Session(), None)
+        self.sweep_model.show(sweep, path)
+        self._refresh()
+        self.setWindowTitle(f"{path.name} – Dualscope")
+        self._show_graph_of_draft()
+        self.tabs.setCurrentWidget(self.sweep_view)
+
+    def _on_point_opened(self, session: Session, index: int) -> None:
+        self.session_model.show(session, None)
+        self.status.show_message(f"Showing {self.sweep_view.point_text(index)}.")
+        self.tabs.setCurrentWidget(self.report)
+
+    def _show_graph_of_draft(self) -> None:
+        assert self.draft.info is not None
+        if Path(self.draft.info.source.path).exists():
             self._show_graph(self.draft.info)
         else:
-            name = Path(plan.model.path).name
+            name = Path(self.draft.info.source.path).name
             self.graph.show_text(f"{name} isn't on this machine, so there is no graph to draw.")
 
     def _show_graph(self, info: ModelInfo) -> None:
@@ -465,23 +560,29 @@ class MainWindow(QMainWindow):
     def _on_events_applied(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, ModelConverted):
-                self.graph.add_form("ONNX form", Path(event.model.path))
+                self.graph.add_form(f"{event.form} form", Path(event.model.path))
 
     def _on_run_started(self) -> None:
         """A conversion beside the lanes would take the CPU that they are measured on."""
         self._graph_put_off = self.opener.drop_form()
         if self._graph_put_off:
             self.graph.show_text("The graph is drawn when the run has ended.")
+        if self.runs.sweeping:
+            self.tabs.setCurrentWidget(self.sweep_view)
         self._refresh()
 
     def _on_run_ended(self, error: ProfilerError | None) -> None:
         if error is not None:
             self.messages.show_error(error)
-        else:
+        elif not self.runs.sweeping:
             self._tell_failures()
-        self.status.show_session(self.session_model.session)
-        if self.session_model.path is not None and self.session_model.path.exists():
-            settings.remember_file(self.settings, self.session_model.path)
+        if self.runs.sweeping:
+            self.status.show_ended(f"Sweep ended: {progress_text(self.sweep_model.sweep)}")
+        else:
+            self.status.show_session(self.session_model.session)
+        path = self.sweep_model.path if self.runs.sweeping else self.session_model.path
+        if path is not None and path.exists():
+            settings.remember_file(self.settings, path)
             self._save_settings()
         self._refresh()
         if self._quit_when_ended:

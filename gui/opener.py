@@ -12,7 +12,9 @@ from profiler import consent
 from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
-from profiler.session_file import looks_like_session, read_session
+from profiler.session_file import SWEEP, kind_of, looks_like_session, read_session
+from profiler.sweep.state import Sweep
+from profiler.sweep.sweep_file import read_point, read_sweep
 from profiler.types import Factory, InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan
 
 # Netron draws these files themselves; of the others the ONNX form is shown.
@@ -23,7 +25,8 @@ class Opener(QObject):
     """One file at a time: opening another cancels the one before.
 
     Signals: `busy(str)` with what goes on or "" when it is over, `model_opened(ModelInfo)`,
-    `session_opened(Session, Path)`, `failed(ProfilerError)`, `form_found(Path)` with the ONNX form
+    `session_opened(Session, Path)`, `sweep_opened(Sweep, Path)`, `point_opened(Session, index)` of
+    a sweep, `failed(ProfilerError)`, `form_found(Path)` with the ONNX form
     of a model whose own file has no graph, `form_failed(ProfilerError)`. `again` repeats what was
     asked last.
     """
@@ -31,6 +34,8 @@ class Opener(QObject):
     busy = Signal(str)
     model_opened = Signal(object)
     session_opened = Signal(object, object)
+    sweep_opened = Signal(object, object)
+    point_opened = Signal(object, int)
     failed = Signal(object)
     form_found = Signal(object)
     form_failed = Signal(object)
@@ -51,18 +56,28 @@ class Opener(QObject):
         """Open a model or a session; `factory` builds the module of weights."""
         self.again = lambda: self.open(path, factory)
 
-        def work(cancelled: Callable[[], bool], _: object) -> Session | ModelInfo:
+        def work(cancelled: Callable[[], bool], _: object) -> Session | Sweep | ModelInfo:
             if looks_like_session(path):
-                return read_session(path)
+                return read_sweep(path) if kind_of(path) == SWEEP else read_session(path)
             return inspect_model(path, factory=factory, cancelled=cancelled)
 
         def go_on(result: object) -> None:
             if isinstance(result, Session):
                 self.session_opened.emit(result, path)
+            elif isinstance(result, Sweep):
+                self.sweep_opened.emit(result, path)
             else:
                 self.model_opened.emit(result)
 
         self._start(f"Looking at {path.name}…", work, go_on)
+
+    def open_point(self, path: Path, index: int) -> None:
+        """Read one point of a sweep."""
+        self._start(
+            f"Reading point {index} of {path.name}…",
+            lambda *_: read_point(path, index),
+            lambda found: self.point_opened.emit(found, index),
+        )
 
     def check(self, plan: RunPlan, then: Callable[[RunPlan], None]) -> None:
         """Call `then` with the plan if it can still be run; else `failed` says why not."""

@@ -1,4 +1,4 @@
-"""Starts and stops runs, and carries their events to the session model.
+"""Starts and stops runs, searches and sweeps, and carries their events to the models.
 
 At 20 Hz, or between turns where the window has no core of its own.
 """
@@ -16,13 +16,17 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from gui.sweep_model import SweepModel
 from profiler.locate import record_first_difference
 from profiler.placement import kept_off
 from profiler.recorder import record
 from profiler.search import runner
 from profiler.session import Session
 from profiler.session_file import SUFFIX
-from profiler.types import Event, RunPlan, SearchPlan
+from profiler.sweep.runner import run_sweep
+from profiler.sweep.state import Sweep
+from profiler.sweep.sweep_file import read_sweep
+from profiler.types import Event, PointStarted, RunPlan, SearchPlan, SweepPlan
 
 PULL_INTERVAL_MS = 50
 # While a turn is so long that none ends.
@@ -30,17 +34,22 @@ STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
-    """One run, or one look inside of a model, at a time.
+    """One run, search or sweep, or one look inside of a model, at a time.
 
-    Signals: `started()`, `ended(ProfilerError or None)`.
+    Signals: `started()`, `ended(ProfilerError or None)`. `sweeping`: whether what goes on, or went
+    on last, is a sweep.
     """
 
     started = Signal()
     ended = Signal(object)
 
-    def __init__(self, model: SessionModel, parent: QObject | None = None) -> None:
+    def __init__(
+        self, model: SessionModel, sweeps: SweepModel, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._sweeps = sweeps
+        self.sweeping = False
         self._thread: RunThread | None = None
         self._placed = ExitStack()
         self._timer = QTimer(self)
@@ -77,10 +86,32 @@ class RunController(QObject):
         if self._thread is not None:
             return
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
+        self._sweeps.show(Sweep(), None)
         self._model.show(Session(), path)
         self._go(partial(recording, plan, path), plan)
 
-    def _go(self, source: Callable[..., Iterator[Event]], plan: RunPlan | SearchPlan) -> None:
+    def start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+        """Begin a sweep, or go on with the one in that file."""
+        if self._thread is not None:
+            return
+        path = resumed or _free_path(sessions_folder(), f"{Path(sweep.plan.model.path).stem}-sweep")
+        self._model.show(Session(), None)
+        self._sweeps.show(self._sweeps.sweep if resumed else Sweep(), path)
+
+        def source(cancelled: Callable[[], bool]) -> Iterator[Event]:
+            before = read_sweep(path) if resumed else None
+            return run_sweep(sweep, path, cancelled=cancelled, before=before)
+
+        self._go(source, sweep.plan, sweeping=True)
+
+    def _go(
+        self,
+        source: Callable[..., Iterator[Event]],
+        plan: RunPlan | SearchPlan,
+        *,
+        sweeping: bool = False,
+    ) -> None:
+        self.sweeping = sweeping
         self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
         self._thread.finished.connect(self._on_finished)
         self._thread.turn_over.connect(self._on_turn_over)
@@ -111,8 +142,19 @@ class RunController(QObject):
 
     def _pull(self) -> None:
         self._pulled_at_s = time.monotonic()
-        if self._thread is not None:
-            self._model.apply(self._thread.take())
+        if self._thread is None:
+            return
+        events = self._thread.take()
+        if self.sweeping:
+            self._sweeps.apply(events)
+        of_one_run: list[Event] = []
+        for event in events:
+            if isinstance(event, PointStarted):
+                self._model.apply(of_one_run)
+                of_one_run = []
+                self._model.show(Session(), None)
+            of_one_run.append(event)
+        self._model.apply(of_one_run)
 
     def _on_finished(self) -> None:
         thread = self._thread

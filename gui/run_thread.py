@@ -1,4 +1,4 @@
-"""The run's thread: drains a recorded run into a queue that the window pulls from.
+"""The run's thread: drains a recorded run or sweep into a queue that the window pulls from.
 
 Where no core is left for the window, it paints between turns only: the thread begins the next turn
 when the window has shown the last one. A window that paints as it likes made calls on two cores up
@@ -26,7 +26,7 @@ STILL_PHASES = (Phase.WARMING_UP, Phase.MEASURING)
 
 
 class RunThread(QThread):
-    """One run, or a look inside of the model: what `source(cancelled=...)` tells.
+    """One run, search, sweep or look inside of the model: what `source(cancelled=...)` tells.
 
     `finished` (Qt's own) comes last; then `error` tells whether something broke. `turn_over()`: now
     is the time to take events and paint; `shown` is to be called after that. It comes where the

@@ -46,6 +46,11 @@ class RunStatus:
         reason = session.finished.reason if session.finished else "broken off"
         self.label.setText(f"Run ended: {reason}; {len(timed)} rounds")
 
+    def show_ended(self, text: str) -> None:
+        """What something longer than a run came to."""
+        self.progress.hide()
+        self.label.setText(text)
+
     def _on_events_applied(self, events: list[Event]) -> None:
         for event in reversed(events):
             if isinstance(event, Progress):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from profiler.lane_form import converted
-from profiler.measured import batch_size, energy, p99, peak_memory
+from profiler.measured import batch_size, callers, energy, p99, peak_memory
 from profiler.model_type import ModelType, TypeFound
 from profiler.noise import busiest
 from profiler.session import Session
@@ -124,9 +124,12 @@ def not_measured(session: Session, goal: Goal, found: TypeFound) -> Iterator[str
     """What would have to be measured before this can be said of more than it is."""
     plan = session.plan
     assert plan is not None
-    if goal in (Goal.THROUGHPUT, Goal.COST):
+    loads = sorted({callers(spec) for spec in plan.engines})
+    if goal in (Goal.THROUGHPUT, Goal.COST, Goal.P99) and loads != [1]:
+        yield f"Other numbers of callers at once than {', '.join(map(str, loads))}"
+    elif goal in (Goal.THROUGHPUT, Goal.COST):
         yield "Several callers at once: throughput is batch size / mean latency of one caller"
-    if goal is Goal.P99:
+    elif goal is Goal.P99:
         yield "p99 under load: calls came one after the other, from one caller"
     if goal is Goal.COST and not any(energy(session, label) for label in session.labels()):
         yield "Energy: no lane ran on a GPU that tells its power"

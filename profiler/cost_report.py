@@ -21,10 +21,12 @@ from profiler.cost import (
     price_of,
     saved_share,
 )
-from profiler.lanes import needs_onnx_form
+from profiler.lanes import forms
 from profiler.measured import (
     Interval,
     batch_size,
+    call_ns,
+    callers,
     energy,
     gpu_name,
     mean_ratio,
@@ -82,10 +84,15 @@ class _Lane:
     ) -> None:
         self.session, self.settings = session, settings
         self.label, self.batch, self.tokens = label, batch, tokens
-        stats = session.latency_stats(label)
-        assert stats is not None
-        self.mean_ns = stats.mean_ns
+        stats, time_ns = session.latency_stats(label), call_ns(session, label)
+        assert stats is not None and time_ns is not None
+        self.latency_ns, self.call_ns = stats.mean_ns, time_ns
         spec = session.spec(label)
+        self.callers = callers(spec)
+        # Rows of a table are of all lanes: so are the words of their formulas.
+        self.overlapping = any(callers(session.spec(name)) > 1 for name in session.labels())
+        self.time = "time per call" if self.overlapping else "mean latency"
+        self.times = "times per call" if self.overlapping else "mean latencies"
         self.price = price_of(spec, gpu_name(session, spec.device), settings)
 
     def figures(self) -> Iterator[CostFigure]:
@@ -99,30 +106,41 @@ class _Lane:
                 yield from self._savings(baseline, ratio)
 
     def _of_calls(self) -> Iterator[CostFigure]:
-        ms, used, batch = self.mean_ns / 1e6, self.settings.utilization, self.batch
+        used, batch = self.settings.utilization, self.batch
+        latency_ms, ms = self.latency_ns / 1e6, self.call_ns / 1e6
         yield CostFigure(
             key="mean_ms",
             title="Mean latency of a call",
-            value=ms,
+            value=latency_ms,
             unit="ms",
             formula="mean over all timed iterations of this session",
-            worked=f"{ms:.4g} ms",
+            worked=f"{latency_ms:.4g} ms",
         )
+        if self.overlapping:
+            yield CostFigure(
+                key="call_ms",
+                title="Time per call",
+                value=ms,
+                unit="ms",
+                formula="mean latency of one caller; of several at once, what the lane's turns "
+                "took / calls of all callers",
+                worked=f"{ms:.4g} ms, callers: {self.callers}",
+            )
         yield CostFigure(
             key="throughput",
-            title="Throughput, one caller",
+            title="Throughput" if self.overlapping else "Throughput, one caller",
             value=batch / ms * 1e3,
             unit="/s",
-            formula="batch size / mean latency",
+            formula=f"batch size / {self.time}",
             worked=f"{batch} / {ms:.4g} ms",
         )
-        hours = hours_per_million(self.mean_ns, batch, used)
+        hours = hours_per_million(self.call_ns, batch, used)
         yield CostFigure(
             key="hours_per_million",
             title="Machine hours per million inferences",
             value=hours,
             unit="h",
-            formula="1,000,000 / batch size × mean latency / 3600 s / utilization",
+            formula=f"1,000,000 / batch size × {self.time} / 3600 s / utilization",
             worked=f"1,000,000 / {batch} × {ms / 1e3:.4g} s / 3600 s / {used:g}",
         )
         if self.price is None:
@@ -135,12 +153,12 @@ class _Lane:
             f"{hours:.4g} h × {self.price:g}",
         )
         if self.tokens:
-            token_hours = hours_per_million(self.mean_ns, self.tokens, used)
+            token_hours = hours_per_million(self.call_ns, self.tokens, used)
             yield self._money(
                 "cost_per_million_tokens",
                 "Cost per million tokens taken in",
                 token_hours * self.price,
-                "1,000,000 / tokens in a call × mean latency / 3600 s / utilization × price",
+                f"1,000,000 / tokens in a call × {self.time} / 3600 s / utilization × price",
                 f"1,000,000 / {self.tokens} × {ms / 1e3:.4g} s / 3600 s / {used:g} "
                 f"× {self.price:g}",
             )
@@ -149,25 +167,25 @@ class _Lane:
         requests, used = self.settings.requests_per_day, self.settings.utilization
         if requests is None:
             return
-        hours = hours_per_month(self.mean_ns, self.batch, requests, used)
+        hours = hours_per_month(self.call_ns, self.batch, requests, used)
         yield CostFigure(
             key="hours_per_month",
             title="Machine hours per month, by use",
             value=hours,
             unit="h",
-            formula="requests per day × 30.44 days / batch size × mean latency / 3600 s "
+            formula=f"requests per day × 30.44 days / batch size × {self.time} / 3600 s "
             "/ utilization",
             worked=f"{requests:,.0f} × {DAYS_PER_MONTH:.2f} / {self.batch} × "
-            f"{self.mean_ns / 1e9:.4g} s / 3600 s / {used:g}",
+            f"{self.call_ns / 1e9:.4g} s / 3600 s / {used:g}",
         )
-        count = self._machines(self.mean_ns, requests)
-        busy = f"{requests:,.0f} / {self.batch} × {self.mean_ns / 1e9:.4g} s / 86400 s / {used:g}"
+        count = self._machines(self.call_ns, requests)
+        busy = f"{requests:,.0f} / {self.batch} × {self.call_ns / 1e9:.4g} s / 86400 s / {used:g}"
         yield CostFigure(
             key="machines",
             title="Machines kept on",
             value=count,
             unit="",
-            formula="the larger of replicas and requests per day / batch size × mean latency "
+            formula=f"the larger of replicas and requests per day / batch size × {self.time} "
             "/ 86400 s / utilization, rounded up",
             worked=f"max({self.settings.replicas}, ⌈{busy}⌉)",
         )
@@ -188,10 +206,10 @@ class _Lane:
             f"{count} × 24 h × {DAYS_PER_MONTH:.2f} × {self.price:g}",
         )
 
-    def _machines(self, mean_ns: float, requests: float) -> int:
+    def _machines(self, call_ns: float, requests: float) -> int:
         settings = self.settings
         return machines_needed(
-            mean_ns, self.batch, requests, settings.utilization, settings.replicas
+            call_ns, self.batch, requests, settings.utilization, settings.replicas
         )
 
     def _energy(self) -> Iterator[CostFigure]:
@@ -204,11 +222,11 @@ class _Lane:
             title="GPU energy per million inferences",
             value=kwh,
             unit="kWh",
-            formula="1,000,000 / batch size × mean power in the lane's turns × mean latency "
+            formula=f"1,000,000 / batch size × mean power in the lane's turns × {self.time} "
             "/ 3,600,000 J (GPU alone; NVML averages power over up to a second, so that lanes "
             "that take turns blend)",
             worked=f"1,000,000 / {self.batch} × {found.power_w:.4g} W ({found.samples} readings) × "
-            f"{self.mean_ns / 1e9:.4g} s / 3,600,000 J",
+            f"{self.call_ns / 1e9:.4g} s / 3,600,000 J",
         )
         if self.settings.price_per_kwh is not None:
             yield self._money(
@@ -220,7 +238,7 @@ class _Lane:
             )
 
     def _savings(self, baseline: str, ratio: Interval) -> Iterator[CostFigure]:
-        """Against the baseline; the interval is that of the ratio of mean latencies."""
+        """Against the baseline; the interval is that of the ratio of times per call."""
         words = f"{ratio.value:.4g} [{ratio.low:.4g}–{ratio.high:.4g}]"
         if self.session.spec(baseline).device == self.session.spec(self.label).device:
             yield CostFigure(
@@ -230,7 +248,7 @@ class _Lane:
                 low=100 * saved_share(ratio.low),
                 high=100 * saved_share(ratio.high),
                 unit="%",
-                formula="1 − 1 / (baseline's mean latency / this lane's), interval of that ratio",
+                formula=f"1 − 1 / (baseline's {self.time} / this lane's), interval of that ratio",
                 worked=f"1 − 1 / {words}",
             )
         once, once_worked = self._once()
@@ -247,14 +265,13 @@ class _Lane:
         base = _Lane(self.session, self.settings, baseline, self.batch, self.tokens)
         if requests is None or self.price is None or base.price is None:
             return
-        hours = hours_per_month(base.mean_ns, self.batch, requests, self.settings.utilization)
+        hours = hours_per_month(base.call_ns, self.batch, requests, self.settings.utilization)
         saved = [self._saved(hours, base.price, r) for r in (ratio.value, ratio.low, ratio.high)]
         yield self._money(
             "saving_per_month",
             "Saving per month, by use",
             saved[0],
-            "baseline's hours per month × (its price − this lane's price / ratio of mean "
-            "latencies)",
+            f"baseline's hours per month × (its price − this lane's price / ratio of {self.times})",
             f"{hours:.4g} h × ({base.price:g} − {self.price:g} / {words})",
             saved[1:],
         )
@@ -279,9 +296,9 @@ class _Lane:
         """Whole machines: often nothing, however sure the speedup is."""
         assert self.price is not None and base.price is not None
         month = HOURS_PER_DAY * DAYS_PER_MONTH
-        before = self._machines(base.mean_ns, requests)
+        before = self._machines(base.call_ns, requests)
         after = [
-            self._machines(base.mean_ns / r, requests) if r > 0 else math.inf
+            self._machines(base.call_ns / r, requests) if r > 0 else math.inf
             for r in (ratio.value, ratio.low, ratio.high)
         ]
         saved = [month * (before * base.price - count * self.price) for count in after]
@@ -300,9 +317,9 @@ class _Lane:
         """Computing time of the conversion and the person's own cost; nothing where none was."""
         plan = self.session.plan
         spec = self.session.spec(self.label)
-        if plan is None or not needs_onnx_form(spec, spec.model or plan.model):
+        if plan is None or not forms(spec, spec.model or plan.model):
             return 0.0, "no conversion"
-        took_ns = next((c.duration_ns for c in self.session.converted if self.label in c.labels), 0)
+        took_ns = sum(c.duration_ns for c in self.session.converted if self.label in c.labels)
         seconds, own = took_ns / 1e9, self.settings.own_cost
         time_words = f"{seconds:.4g} s" if took_ns else "time not known, taken as 0 s"
         computing = seconds / SECONDS_PER_HOUR * (self.price or 0.0)

@@ -8,7 +8,16 @@ from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, judge
 from profiler.cost import hours_per_million, price_of
-from profiler.measured import Interval, batch_size, gpu_name, mean_ratio, p99, peak_memory
+from profiler.measured import (
+    Interval,
+    batch_size,
+    call_ns,
+    callers,
+    gpu_name,
+    mean_ratio,
+    p99,
+    peak_memory,
+)
 from profiler.session import Session
 from profiler.types import Goal, Verdict
 
@@ -123,14 +132,17 @@ def _throughput(session: Session) -> Measure:
     batch = batch_size(session.plan.inputs if session.plan else ())
 
     def value(label: str) -> float | None:
-        stats = session.latency_stats(label)
-        return stats.mean_ns / batch if stats else None
+        time_ns = call_ns(session, label)
+        return time_ns / batch if time_ns else None
 
     def words(label: str) -> str:
-        return f"{1e9 / (value(label) or 1.0):.4g} samples/s with one caller"
+        count = callers(session.spec(label))
+        many = "one caller" if count == 1 else f"{count} callers at once"
+        return f"{1e9 / (value(label) or 1.0):.4g} samples/s with {many}"
 
+    alone = all(callers(session.spec(label)) == 1 for label in session.labels())
     return Measure(
-        figure="latency_ns.mean",
+        figure="latency_ns.mean" if alone else "time_per_sample_ns",
         unit="ns",
         value=value,
         words=words,
@@ -149,10 +161,10 @@ def _cost(session: Session) -> Measure:
         return price_of(spec, gpu_name(session, spec.device), settings)
 
     def value(label: str) -> float | None:
-        stats, per_hour = session.latency_stats(label), price(label)
-        if stats is None or per_hour is None:
+        time_ns, per_hour = call_ns(session, label), price(label)
+        if time_ns is None or per_hour is None:
             return None
-        return hours_per_million(stats.mean_ns, batch, settings.utilization) * per_hour
+        return hours_per_million(time_ns, batch, settings.utilization) * per_hour
 
     def against(one: str, other: str) -> Standing:
         prices = price(one), price(other)

@@ -41,10 +41,11 @@ from profiler.types import (
     LookedAround,
     ModelInfo,
     ModelSource,
+    PrecisionJob,
     ProgramJob,
 )
 
-AnyJob = InspectJob | GuessJob | ConvertJob | ProgramJob | LookAround
+AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | ProgramJob | LookAround
 AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
@@ -128,6 +129,26 @@ def program_form(
     if not isinstance(answer, Converted):
         raise ConversionError("The export ended without a result.")
     return answer.model
+
+
+def in_precision(
+    source: ModelSource,
+    precision: str,
+    inputs: Sequence[InputSpec],
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Converted:
+    """An ONNX file in another precision, in the cache, with notes on it. Blocks.
+
+    Raises ConversionError, ModelFileError, CancelledError.
+    """
+    out_dir = str(cache_dir())
+    job = PrecisionJob(source=source, precision=precision, inputs=tuple(inputs), out_dir=out_dir)
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, on_progress, cancelled)
+    if not isinstance(answer, Converted):
+        raise ConversionError("The conversion ended without a result.")
+    return answer
 
 
 def capabilities(*, cancelled: Callable[[], bool] | None = None) -> Capabilities:
@@ -223,7 +244,8 @@ def child_main(connection: Connection, job_bytes: bytes, log_path: str) -> None:
     except ProfilerError as error:
         send(Failed(error=type(error).__name__, message=error.message, hint=error.hint))
     except Exception as error:
-        kind = ConversionError if isinstance(job, ConvertJob | ProgramJob) else ModelFileError
+        converts = isinstance(job, ConvertJob | PrecisionJob | ProgramJob)
+        kind = ConversionError if converts else ModelFileError
         send(
             Failed(
                 error=kind.__name__,
@@ -246,6 +268,13 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.factory_guesses import guess
 
         return guess(job.source)
+    if isinstance(job, PrecisionJob):
+        from profiler.precision import convert_precision
+
+        model, notes = convert_precision(
+            job.source, job.precision, job.inputs, Path(job.out_dir), progress
+        )
+        return Converted(model=model, notes=notes)
     if isinstance(job, ProgramJob):
         from profiler.torch_program import save_program
 

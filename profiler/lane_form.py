@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.lanes import needs_onnx_form
+from profiler.lanes import forms
 from profiler.session import Session
 from profiler.types import EngineKind, EngineSpec, ModelKind
 
@@ -30,11 +30,12 @@ def conversion_words(session: Session, label: str) -> str:
     if plan is None:
         return ""
     model = spec.model or plan.model
-    if needs_onnx_form(spec, model):
-        return "needs a conversion to ONNX"
+    steps = [f"a conversion to {form}" for form in forms(spec, model)]
     if spec.engine is not EngineKind.ORT and model.kind is ModelKind.ONNX:
-        return "needs the ONNX file imported into PyTorch"
-    return ""
+        steps.append("the ONNX file imported into PyTorch")
+    if spec.engine is not EngineKind.ORT and "precision" in spec.options:
+        steps.append(f"a conversion to {spec.options['precision']}")
+    return f"needs {' and '.join(steps)}" if steps else ""
 
 
 def complexity(session: Session, label: str) -> tuple[bool, bool, int, int]:

@@ -14,7 +14,7 @@ from profiler.foreign_load import ForeignLoad
 from profiler.lane import Lane
 from profiler.model_forms import lane_models
 from profiler.new_size import resized, takes_any_size
-from profiler.outputs import compare_outputs, load_outputs, tolerance
+from profiler.outputs import compare_outputs, load_outputs, precision_tolerance, tolerance
 from profiler.types import (
     EngineFailed,
     EngineReady,
@@ -188,7 +188,8 @@ class LaneGroup:
         names = self.output_names[baseline]
         for label, path in saved.items():
             actual = load_outputs(path)
-            chosen = self.plan.tolerance
+            pair = (self.lanes[name].spec for name in (baseline, label))
+            chosen = self.plan.tolerance or precision_tolerance(*pair)
             differences = compare_outputs(names, expected, actual, chosen)
             bounds = [tolerance(e, a, chosen) for e, a in zip(expected, actual, strict=False)]
             rtol, atol = max(bounds, default=(0.0, 0.0))
@@ -353,6 +354,7 @@ class LaneGroup:
             minor_page_faults=reply.minor_page_faults,
             major_page_faults=reply.major_page_faults,
             peak_rss_bytes=reply.peak_rss_bytes,
+            duration_ns=reply.duration_ns,
         )
         yield event
         if reply.generations is not None:

@@ -12,13 +12,15 @@ from profiler.model_file import Cancelled, identify
 from profiler.types import EngineKind, EngineSpec, ModelKind, ModelSource
 
 Value = str | int | float | bool
-INTEGER, FLAG, TEXT = "an integer", "true or false", "text"
+INTEGER, COUNT, FLAG, TEXT = "an integer", "an integer from 1", "true or false", "text"
+# A form that a file may have to take, beside precisions.
+ONNX = "ONNX"
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Option:
-    """What values an option takes: `choices`, or INTEGER, FLAG or a TEXT like `example`."""
+    """What values an option takes: `choices`, INTEGER, COUNT, FLAG or a TEXT like `example`."""
 
     help: str
     takes: str = TEXT
@@ -34,18 +36,21 @@ class Option:
             if text not in FLAGS:
                 raise PlanError(f"{key} can't be {text!r}.", "It can be: true, false.")
             return FLAGS[text]
-        if self.takes == INTEGER:
-            if not text.isdecimal():
-                raise PlanError(f"{key} can't be {text!r}.", "It takes an integer.")
+        if self.takes in (INTEGER, COUNT):
+            if not text.isdecimal() or (self.takes == COUNT and int(text) < 1):
+                raise PlanError(f"{key} can't be {text!r}.", f"It takes {self.takes}.")
             return int(text)
         if not re.fullmatch(self.pattern, text):
             raise PlanError(f"{key} can't be {text!r}.", f"It looks like: {self.example}.")
         return text
 
 
+PRECISION_HELP = "numbers that the model computes with; default: as the file has it"
+TORCH_PRECISION = Option(PRECISION_HELP, choices=("fp32", "bf16", "fp16"))
 THREADS = {
     "intra_op_threads": Option("threads within an operator; 0: as many as cores", INTEGER),
     "inter_op_threads": Option("threads across operators", INTEGER),
+    "callers": Option("threads that call at once, as a server's do; default: 1", COUNT),
 }
 OPTIONS: dict[EngineKind, dict[str, Option]] = {
     EngineKind.ORT: {
@@ -55,6 +60,7 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         ),
         "execution_mode": Option("order of nodes", choices=("sequential", "parallel")),
         **THREADS,
+        "precision": Option(PRECISION_HELP, choices=("fp32", "fp16", "int8", "int8-static")),
         "allow_spinning": Option("threads spin within a call, waiting for work", FLAG),
         "stop_spinning": Option(
             "threads stop spinning when a call ends (else some milliseconds later)", FLAG
@@ -68,20 +74,25 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
             pattern=r"[^:;]+:\d+(;[^:;]+:\d+)*",
         ),
     },
-    EngineKind.TORCH_EAGER: THREADS,
+    EngineKind.TORCH_EAGER: {
+        **THREADS,
+        "precision": Option(PRECISION_HELP, choices=(*TORCH_PRECISION.choices, "int8")),
+    },
     EngineKind.TORCH_SCRIPT: {
         **THREADS,
+        "precision": TORCH_PRECISION,
         "freeze": Option("torch.jit.freeze: weights become constants", FLAG),
     },
     EngineKind.TORCH_COMPILE: {
         **THREADS,
+        "precision": TORCH_PRECISION,
         "mode": Option(
             "torch.compile's mode",
             choices=("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
         ),
         "dynamic": Option("compile for any size of dynamic dimensions", FLAG),
     },
-    EngineKind.TORCH_EXPORT: THREADS,
+    EngineKind.TORCH_EXPORT: {**THREADS, "precision": TORCH_PRECISION},
     EngineKind.ENDPOINT: {},
 }
 _TORCH_GENERATION = {
@@ -89,14 +100,23 @@ _TORCH_GENERATION = {
     "attention": Option("transformers' attention", choices=("sdpa", "eager")),
     "precision": Option("of weights and cache", choices=("fp32", "fp16", "bf16")),
 }
-# What engines take where they generate text.
+
+
+def _without(engine: EngineKind, *names: str) -> dict[str, Option]:
+    return {name: option for name, option in OPTIONS[engine].items() if name not in names}
+
+
+# What engines take where they generate text: one generation at a time, from the file as it is.
 GENERATION_OPTIONS: dict[EngineKind, dict[str, Option]] = {
     EngineKind.ORT: {
-        **{n: o for n, o in OPTIONS[EngineKind.ORT].items() if n != "io_binding"},
+        **_without(EngineKind.ORT, "io_binding", "callers", "precision"),
         "shared_cache": Option("past and present cache in one buffer", FLAG),
     },
-    EngineKind.TORCH_EAGER: {**OPTIONS[EngineKind.TORCH_EAGER], **_TORCH_GENERATION},
-    EngineKind.TORCH_COMPILE: {**OPTIONS[EngineKind.TORCH_COMPILE], **_TORCH_GENERATION},
+    EngineKind.TORCH_EAGER: {**_without(EngineKind.TORCH_EAGER, "callers"), **_TORCH_GENERATION},
+    EngineKind.TORCH_COMPILE: {
+        **_without(EngineKind.TORCH_COMPILE, "callers"),
+        **_TORCH_GENERATION,
+    },
     EngineKind.ENDPOINT: {
         "url": Option(
             "an OpenAI-compatible server", example="http://127.0.0.1:8000/v1", pattern="https?://.+"
@@ -146,6 +166,17 @@ def takes(engine: EngineKind, kind: ModelKind) -> bool:
 def needs_onnx_form(spec: EngineSpec, model: ModelSource) -> bool:
     """ONNX Runtime takes ONNX only; PyTorch engines import an ONNX file themselves."""
     return spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX
+
+
+def forms(spec: EngineSpec, model: ModelSource) -> list[str]:
+    """What the lane's file has to become, one after the other: ONNX, then a precision.
+
+    PyTorch casts the module that it has loaded; ONNX Runtime needs another file.
+    """
+    if spec.engine is not EngineKind.ORT:
+        return []
+    precision = str(spec.options.get("precision", "fp32"))
+    return [ONNX] * needs_onnx_form(spec, model) + [precision] * (precision != "fp32")
 
 
 def generates(engine: EngineKind, kind: ModelKind) -> bool:

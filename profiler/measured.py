@@ -12,7 +12,7 @@ from msgspec import Struct
 from profiler.session import Session
 from profiler.stats import mean_ratio_interval, paired_by_launch, round_means
 from profiler.tails import percentile_interval
-from profiler.types import InputSpec, Round, RoundKind
+from profiler.types import EngineSpec, InputSpec, Round, RoundKind
 
 BATCH_NAMES = re.compile(r"batch|^(b|n|bs)$", re.IGNORECASE)
 TOKEN_NAMES = re.compile(r"ids|token", re.IGNORECASE)
@@ -44,12 +44,30 @@ def timed(session: Session, label: str) -> list[Round]:
     ]
 
 
-def mean_ratio(session: Session, baseline: str, candidate: str) -> Interval | None:
-    """Baseline's over candidate's mean latency; None where one of them wasn't measured."""
-    stats = session.latency_stats(baseline), session.latency_stats(candidate)
-    if stats[0] is None or stats[1] is None:
+def callers(spec: EngineSpec) -> int:
+    """How many threads of the lane call at once."""
+    return int(spec.options.get("callers", 1))
+
+
+def call_ns(session: Session, label: str) -> float | None:
+    """What one call takes of the machine's time; None where the lane wasn't measured.
+
+    The mean latency of calls that come one after the other. Where several callers' calls overlap:
+    what their turns took, over their calls.
+    """
+    stats = session.latency_stats(label)
+    if stats is None:
         return None
-    ratio = stats[0].mean_ns / stats[1].mean_ns
+    alone = callers(session.spec(label)) == 1
+    return stats.mean_ns if alone else 1e9 / stats.throughput_per_s
+
+
+def mean_ratio(session: Session, baseline: str, candidate: str) -> Interval | None:
+    """Baseline's over candidate's time per call; None where one of them wasn't measured."""
+    times = call_ns(session, baseline), call_ns(session, candidate)
+    if times[0] is None or times[1] is None:
+        return None
+    ratio = times[0] / times[1]
     pairs = paired_by_launch(
         round_means(timed(session, baseline)),
         round_means(timed(session, candidate)),
@@ -131,11 +149,11 @@ def gpu_name(session: Session, device: str) -> str:
 def energy(session: Session, label: str) -> Energy | None:
     """What the lane's GPU takes for a call; None on a CPU, or where NVML tells no power.
 
-    Mean power over the readings in the lane's timed turns, times its mean latency.
+    Mean power over the readings in the lane's timed turns, times its time per call.
     """
     kind, _, index = session.spec(label).device.partition(":")
-    stats = session.latency_stats(label)
-    if kind != "cuda" or stats is None:
+    time_ns = call_ns(session, label)
+    if kind != "cuda" or time_ns is None:
         return None
     spans = [
         (turn.time_ns - sum(turn.latencies_ns), turn.time_ns) for turn in timed(session, label)
@@ -153,6 +171,4 @@ def energy(session: Session, label: str) -> Energy | None:
     if not readings:
         return None
     power_w = float(np.mean(readings))
-    return Energy(
-        joules_per_call=power_w * stats.mean_ns / 1e9, power_w=power_w, samples=len(readings)
-    )
+    return Energy(joules_per_call=power_w * time_ns / 1e9, power_w=power_w, samples=len(readings))

@@ -27,6 +27,7 @@ def method_note(session: Session) -> str:
         "Threads wait for work as their engine has them wait; a turn ends when they rest, so that "
         "they take no core from the next lane.",
         *(_spinning(spec) for spec in plan.engines if spec.engine is EngineKind.ORT),
+        *(_callers(spec) for spec in plan.engines),
         *_placement(session),
         *_generation(session),
         noise_note(session),
@@ -52,6 +53,16 @@ def _spinning(spec: EngineSpec) -> str:
     if spec.options.get("stop_spinning", False):
         return f"Threads of lane {spec.label} stop spinning when a call ends."
     return ""
+
+
+def _callers(spec: EngineSpec) -> str:
+    count = int(spec.options.get("callers", 1))
+    if count == 1:
+        return ""
+    return (
+        f"{count} threads of lane {spec.label} call at once in its turn: a latency is that of one "
+        "call among the others, throughput counts the calls of all. Its traces are of single calls."
+    )
 
 
 def _placement(session: Session) -> list[str]:

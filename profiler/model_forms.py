@@ -6,10 +6,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.jobs import conversion
-from profiler.lanes import needs_onnx_form
+from profiler.jobs import conversion, in_precision
+from profiler.lanes import ONNX, forms
 from profiler.types import (
     Converted,
     EngineFailed,
@@ -22,6 +23,9 @@ from profiler.types import (
     RunPlan,
 )
 
+# What a lane's file became, by the path of what it was and the form.
+Known = dict[tuple[str, str], ModelSource | ProfilerError]
+
 
 def lane_models(
     plan: RunPlan, cancelled: Callable[[], bool]
@@ -30,38 +34,39 @@ def lane_models(
 
     Raises CancelledError.
     """
-    converted: dict[str, ModelSource | ProfilerError] = {}
+    known: Known = {}
     for spec in plan.engines:
-        model = spec.model or plan.model
-        if not needs_onnx_form(spec, model):
-            yield spec, model
-            continue
-        if model.path not in converted:
-            converted[model.path] = yield from _convert(plan, model, cancelled)
-        form = converted[model.path]
-        if isinstance(form, ProfilerError):
+        found: ModelSource | ProfilerError = spec.model or plan.model
+        for form in forms(spec, spec.model or plan.model):
+            if isinstance(found, ModelSource):
+                key = (found.path, form)
+                if key not in known:
+                    known[key] = yield from _convert(plan, found, form, cancelled)
+                found = known[key]
+        if isinstance(found, ModelSource):
+            yield spec, found
+        else:
             yield EngineFailed(
                 time_ns=time.time_ns(),
                 label=spec.label,
                 phase=Phase.CONVERTING,
-                message=form.message,
-                hint=form.hint,
+                message=found.message,
+                hint=found.hint,
             )
-        else:
-            yield spec, form
 
 
 def _convert(
-    plan: RunPlan, model: ModelSource, cancelled: Callable[[], bool]
+    plan: RunPlan, model: ModelSource, form: str, cancelled: Callable[[], bool]
 ) -> Generator[Event, None, ModelSource | ProfilerError]:
-    """Convert in a job process. Returns the ONNX form, or the error that prevented it."""
+    """Convert in a job process. Returns the new form, or the error that prevented it."""
     details: queue.Queue[str | None] = queue.Queue()
     outcome: list[Converted | ProfilerError] = []
 
     def work() -> None:
         try:
+            convert = conversion if form == ONNX else partial(in_precision, precision=form)
             outcome.append(
-                conversion(model, plan.inputs, on_progress=details.put, cancelled=cancelled)
+                convert(model, inputs=plan.inputs, on_progress=details.put, cancelled=cancelled)
             )
         except ProfilerError as error:
             outcome.append(error)
@@ -70,7 +75,7 @@ def _convert(
 
     thread = threading.Thread(target=work, name="conversion")
     thread.start()
-    yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail="to ONNX")
+    yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail=f"to {form}")
     while (detail := details.get()) is not None:
         yield Progress(time_ns=time.time_ns(), phase=Phase.CONVERTING, detail=detail)
     thread.join()
@@ -81,12 +86,13 @@ def _convert(
         raise result
     if isinstance(result, ProfilerError):
         return result
-    labels = tuple(s.label for s in plan.engines if needs_onnx_form(s, s.model or plan.model))
+    labels = tuple(s.label for s in plan.engines if form in forms(s, s.model or plan.model))
     yield ModelConverted(
         time_ns=time.time_ns(),
         model=result.model,
         labels=labels,
         notes=result.notes,
+        form=form,
         duration_ns=result.duration_ns,
     )
     return result.model

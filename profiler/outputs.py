@@ -10,11 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.types import OutputDifference, Tolerance
+from profiler.types import EngineSpec, OutputDifference, Tolerance
 
 # |candidate - baseline| <= atol * scale + rtol * |baseline|, where scale is the baseline's root
 # mean square (at least 1e-6), so that a bound holds for outputs of any magnitude.
 TOLERANCES = {"float16": (1e-2, 1e-2), "bfloat16": (4e-2, 4e-2), "float32": (1e-3, 1e-3)}
+# By a lane's option `precision`, where its outputs' own dtype doesn't tell.
+PRECISIONS = {
+    "fp16": (1e-2, 1e-2),
+    "bf16": (4e-2, 4e-2),
+    "int8": (1e-1, 1e-1),
+    "int8-static": (1e-1, 1e-1),
+}
 EXACT = (0.0, 0.0)
 DOUBLE = (1e-6, 1e-6)
 
@@ -54,6 +61,16 @@ def tolerance(
         if name in names:
             return bounds
     return DOUBLE if "float64" in names else EXACT
+
+
+def precision_tolerance(*lanes: EngineSpec) -> Tolerance | None:
+    """By the least precise of the lanes' options; None where none asks for a precision."""
+    chosen = [str(spec.options.get("precision", "")) for spec in lanes]
+    bounds = [PRECISIONS[name] for name in chosen if name in PRECISIONS]
+    if not bounds:
+        return None
+    rtol, atol = max(bounds)
+    return Tolerance(rtol=rtol, atol=atol)
 
 
 def compare_outputs(

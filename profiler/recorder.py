@@ -29,6 +29,7 @@ def record(plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]) -> Itera
 
 
 def drained(samples: queue.SimpleQueue[TelemetrySample]) -> Iterator[TelemetrySample]:
+    """Every sample that has come since the last call."""
     while True:
         try:
             yield samples.get_nowait()

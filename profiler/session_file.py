@@ -6,9 +6,10 @@ import contextlib
 import json
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import duckdb
 import msgspec
@@ -19,7 +20,7 @@ from profiler.consent import untrusted, without_consent
 from profiler.errors import SessionFileError
 from profiler.session import Session
 from profiler.types import (
-    AnyEvent,
+    AnySweepEvent,
     Event,
     Generated,
     GpuSample,
@@ -30,11 +31,16 @@ from profiler.types import (
     Round,
     RunStarted,
     SearchStarted,
+    SweepStarted,
     TelemetrySample,
 )
 
 SUFFIX = ".dualscope"
+# What a file holds, as its `format` says.
+SESSION, SWEEP = "session", "sweep"
 FLUSH_INTERVAL_S = 1.0
+# No file has so many events.
+LAST = 2**62
 # These wait for the next flush; all others, such as a lane that is ready, are written at once.
 FREQUENT = (Round, Generated, TelemetrySample, LogLine)
 # A view in a stranger's file is a program, which could read other files and fetch extensions.
@@ -49,6 +55,8 @@ class SessionWriter:
     exists. Also raised when it can't be made.
     """
 
+    kind: ClassVar[str] = SESSION
+
     def __init__(self, path: Path, *, more: bool = False) -> None:
         self.path = path
         self._pending: list[tuple[int, Event]] = []
@@ -56,21 +64,26 @@ class SessionWriter:
         self._flushed_at_s = time.monotonic()
         if more:
             self._db, self._seq = _reopened(path)
-            return
-        if path.exists():
-            raise SessionFileError(f"{path} exists already.", "Choose another name.")
+        else:
+            self._db = self._created()
+
+    def _created(self) -> duckdb.DuckDBPyConnection:
+        """A new file with its tables."""
+        if self.path.exists():
+            raise SessionFileError(f"{self.path} exists already.", "Choose another name.")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = duckdb.connect(str(path))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            database = duckdb.connect(str(self.path))
         except (OSError, duckdb.Error) as error:
             raise SessionFileError(
-                f"{path} can't be written: {error}", "Choose another folder."
+                f"{self.path} can't be written: {error}", "Choose another folder."
             ) from error
-        self._db.execute(session_schema.CREATE)
-        self._db.execute(
-            "INSERT INTO meta VALUES ('format', 'dualscope session'), ('version', ?)",
-            [str(session_schema.VERSION)],
+        database.execute(session_schema.CREATE)
+        database.execute(
+            "INSERT INTO meta VALUES ('format', ?), ('version', ?)",
+            [f"dualscope {self.kind}", str(session_schema.VERSION)],
         )
+        return database
 
     def append(self, event: Event) -> None:
         """Take an event; it reaches the disk with the next flush. Progress is not kept."""
@@ -138,6 +151,7 @@ class SessionWriter:
                     event.steal_share,
                     event.minor_page_faults,
                     event.major_page_faults,
+                    event.duration_ns,
                 )
             case OpTimings():
                 self._row(
@@ -224,39 +238,75 @@ def looks_like_session(path: Path) -> bool:
         return False
 
 
+def kind_of(path: Path) -> str:
+    """SESSION or SWEEP. Raises SessionFileError for a file that is neither."""
+    database = _open(path)
+    try:
+        _version(database, path)
+        row = database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    except (duckdb.Error, ValueError) as error:
+        raise _damaged(path, error) from error
+    finally:
+        database.close()
+    return SWEEP if row and row[0] == f"dualscope {SWEEP}" else SESSION
+
+
 def read_session(path: Path) -> Session:
     """The session as it was. Raises SessionFileError for anything that isn't one.
 
     A file of an older version is migrated in memory; the file itself stays as it is.
     """
+    if kind_of(path) == SWEEP:
+        raise SessionFileError(
+            f"{path.name} is a sweep: many runs, not one.",
+            "Open it in the window, or print it with: dualscope info.",
+        )
+    return session_of(read_events(path), path)
+
+
+def session_of(numbered: Iterable[tuple[int, Event]], path: Path) -> Session:
+    """The session that these events make. Raises SessionFileError where they don't fit."""
+    session = Session()
+    try:
+        for _, event in numbered:
+            session.apply(event)
+    except KeyError as error:
+        raise _damaged(path, f"it names {error}, which its plan doesn't have") from error
+    return session
+
+
+def read_events(
+    path: Path, *, first: int = 0, last: int | None = None, traces: bool = True
+) -> list[tuple[int, Event]]:
+    """Events with their numbers, from `first` to `last`, in order; no consent is taken from a file.
+
+    Without `traces`: neither operators nor graphs. Raises SessionFileError.
+    """
     database = _open(path)
+    part = f"seq BETWEEN {int(first)} AND {LAST if last is None else int(last)}"
     try:
         version = _version(database, path)
         if version < session_schema.VERSION:
             database.close()
             database = _migrated(path, version)
         numbered = [
-            *_events(database),
-            *_rounds(database),
-            *_traces(database),
-            *_telemetry(database),
+            *_events(database, part if traces else f"{part} AND type <> 'GraphDescribed'"),
+            *_rounds(database, part),
+            *(_traces(database, part) if traces else ()),
+            *_telemetry(database, part),
         ]
     except (duckdb.Error, ValueError) as error:
-        raise SessionFileError(
-            f"{path.name} is damaged: {error}", "What an older copy of it holds may still open."
-        ) from error
+        raise _damaged(path, error) from error
     finally:
         database.close()
-    session = Session()
-    try:
-        for _, event in sorted(numbered, key=lambda item: item[0]):
-            session.apply(_without_consent(event))
-    except KeyError as error:
-        raise SessionFileError(
-            f"{path.name} is damaged: it names {error}, which its plan doesn't have.",
-            "What an older copy of it holds may still open.",
-        ) from error
-    return session
+    ordered = sorted(numbered, key=lambda item: item[0])
+    return [(seq, _without_consent(event)) for seq, event in ordered]
+
+
+def _damaged(path: Path, reason: object) -> SessionFileError:
+    return SessionFileError(
+        f"{path.name} is damaged: {reason}.", "What an older copy of it holds may still open."
+    )
 
 
 def copy_session(source: Path, target: Path) -> None:
@@ -298,6 +348,9 @@ def _quoted(path: Path) -> str:
 def _without_consent(event: Event) -> Event:
     if isinstance(event, RunStarted):
         return msgspec.structs.replace(event, plan=without_consent(event.plan))
+    if isinstance(event, SweepStarted):
+        plan = msgspec.structs.replace(event.plan, plan=without_consent(event.plan.plan))
+        return msgspec.structs.replace(event, plan=plan)
     if isinstance(event, SearchStarted):
         model = untrusted(event.plan.model)
         return msgspec.structs.replace(event, plan=msgspec.structs.replace(event.plan, model=model))
@@ -376,21 +429,22 @@ def _migrated(path: Path, version: int) -> duckdb.DuckDBPyConnection:
     return copy
 
 
-def _events(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
-    rows = database.execute("SELECT seq, content FROM events").fetchall()
-    return [(seq, msgspec.convert(json.loads(content), AnyEvent)) for seq, content in rows]
+def _events(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
+    rows = database.execute(f"SELECT seq, content FROM events WHERE {part}").fetchall()
+    return [(seq, msgspec.convert(json.loads(content), AnySweepEvent)) for seq, content in rows]
 
 
-def _rounds(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+def _rounds(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
     rows = database.execute(
         "SELECT seq, time_ns, label, index, kind, started_ns, foreign_cpu_share, peak_rss_bytes, "
-        "latencies_ns, launch, steal_share, minor_page_faults, major_page_faults FROM rounds"
+        "latencies_ns, launch, steal_share, minor_page_faults, major_page_faults, duration_ns "
+        f"FROM rounds WHERE {part}"
     )
     return [(seq, _struct(rows, Round, values)) for seq, *values in rows.fetchall()]
 
 
-def _telemetry(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
-    rows = database.execute("SELECT * FROM telemetry").fetchall()
+def _telemetry(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
+    rows = database.execute(f"SELECT * FROM telemetry WHERE {part}").fetchall()
     return [
         (
             seq,
@@ -407,17 +461,18 @@ def _telemetry(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
     ]
 
 
-def _traces(database: duckdb.DuckDBPyConnection) -> list[tuple[int, Event]]:
+def _traces(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, Event]]:
     ops: dict[tuple[int, bool], list[OpTiming]] = {}
     nodes = msgspec.json.Decoder(tuple[str, ...])
     rows = database.execute(
-        f'SELECT trace_seq, "inner", {", ".join(COLUMNS)} FROM op_timings ORDER BY rowid'
+        f'SELECT trace_seq, "inner", {", ".join(COLUMNS)} FROM op_timings '
+        f"WHERE {part.replace('seq', 'trace_seq')} ORDER BY rowid"
     )
     for seq, inner, *values in rows.fetchall():
         named = dict(zip(COLUMNS, values, strict=True))
         named["source_nodes"] = nodes.decode(named["source_nodes"])
         ops.setdefault((seq, inner), []).append(OpTiming(**named))
-    rows = database.execute("SELECT * FROM traces")
+    rows = database.execute(f"SELECT * FROM traces WHERE {part}")
     return [
         (
             seq,

@@ -5,7 +5,8 @@ Version 1 (0.1.0): first version. `events.content` is Python's JSON (it may say 
 Version 2 (0.1.0): `rounds` has the launch, steal_share and page faults.
 Version 3 (0.1.0): `op_timings` has sizes, threads and the wait of ONNX Runtime's operators, and
 `inner` for operators of nested graphs; `events` may hold ValuesCompared, LaneExamined and
-NewSizeTried.
+NewSizeTried. `rounds` has duration_ns, of several callers at once. A file may hold a sweep: then it
+has the table `points` as well.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ ALTER TABLE op_timings ADD COLUMN output_bytes BIGINT DEFAULT 0;
 ALTER TABLE op_timings ADD COLUMN threads INTEGER DEFAULT 0;
 ALTER TABLE op_timings ADD COLUMN wait_ns BIGINT DEFAULT 0;
 ALTER TABLE op_timings ADD COLUMN "inner" BOOLEAN DEFAULT FALSE;
+ALTER TABLE rounds ADD COLUMN duration_ns BIGINT DEFAULT 0;
 """,
 }
 
@@ -36,7 +38,8 @@ CREATE TABLE events (seq BIGINT, type VARCHAR, time_ns BIGINT, label VARCHAR, co
 CREATE TABLE rounds (
     seq BIGINT, time_ns BIGINT, label VARCHAR, index INTEGER, kind VARCHAR, started_ns BIGINT,
     foreign_cpu_share DOUBLE, peak_rss_bytes BIGINT, latencies_ns BIGINT[],
-    launch INTEGER, steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT
+    launch INTEGER, steal_share DOUBLE, minor_page_faults BIGINT, major_page_faults BIGINT,
+    duration_ns BIGINT
 );
 CREATE TABLE traces (
     seq BIGINT, time_ns BIGINT, label VARCHAR, round INTEGER, iterations INTEGER,

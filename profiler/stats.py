@@ -48,8 +48,16 @@ def latency_stats(
         stdev_ns=float(values.std(ddof=1)) if values.size > 1 else 0.0,
         iterations=int(values.size),
         rounds=len(timed),
-        throughput_per_s=1e9 / mean if mean > 0 else 0.0,
+        throughput_per_s=_throughput(timed, mean),
     )
+
+
+def _throughput(timed: Sequence[Round], mean_ns: float) -> float:
+    """Iterations a second; calls that overlap count by what their blocks took."""
+    duration_ns = sum(r.duration_ns for r in timed)
+    if duration_ns:
+        return 1e9 * sum(len(r.latencies_ns) for r in timed) / duration_ns
+    return 1e9 / mean_ns if mean_ns > 0 else 0.0
 
 
 def round_medians(rounds: Iterable[Round]) -> dict[int, float]:
@@ -58,8 +66,16 @@ def round_medians(rounds: Iterable[Round]) -> dict[int, float]:
 
 
 def round_means(rounds: Iterable[Round]) -> dict[int, float]:
-    """Mean latency in ns of each timed round, by round index."""
-    return {r.index: float(np.mean(r.latencies_ns)) for r in rounds if r.kind is RoundKind.TIMED}
+    """Time per call in ns of each timed round, by round index: mean latency where calls come one
+    after the other, else the block's duration over its calls.
+    """
+    return {
+        r.index: r.duration_ns / len(r.latencies_ns)
+        if r.duration_ns
+        else float(np.mean(r.latencies_ns))
+        for r in rounds
+        if r.kind is RoundKind.TIMED
+    }
 
 
 def paired_by_launch(
@@ -202,7 +218,7 @@ def mean_ratio_interval(
     *,
     comparisons: int = 1,
 ) -> tuple[float, float]:
-    """Interval of a ratio of mean latencies: of throughputs, and of costs.
+    """Interval of a ratio of mean times per call: of throughputs, and of costs.
 
     Each launch gives the means of its paired rounds, (baseline's, candidate's) in ns; `ratio` is
     baseline's over candidate's mean over all of them. The log ratio of a launch has the standard

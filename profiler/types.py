@@ -414,7 +414,7 @@ class Progress(Event, frozen=True, kw_only=True):
 
 
 class ModelConverted(Event, frozen=True, kw_only=True):
-    """The model's other form, as used by the lanes named.
+    """The model's other form ("ONNX", "fp16"), as used by the lanes named.
 
     `duration_ns`: how long converting and checking took, also where it was done earlier and the
     file came from the cache; 0 where that isn't known.
@@ -423,6 +423,7 @@ class ModelConverted(Event, frozen=True, kw_only=True):
     model: ModelSource
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    form: str = "ONNX"
     duration_ns: int = 0
 
 
@@ -459,7 +460,8 @@ class Round(Event, frozen=True, kw_only=True):
 
     `started_ns` is `time.perf_counter_ns()` of the machine's monotonic clock, shared by processes.
     `foreign_cpu_share`: CPU time that other processes took in the round, over what the machine has;
-    `steal_share`: what a hypervisor took.
+    `steal_share`: what a hypervisor took. `duration_ns`: with several callers at once, what the
+    whole block took, in which calls overlap; else 0.
     """
 
     label: str
@@ -473,6 +475,7 @@ class Round(Event, frozen=True, kw_only=True):
     minor_page_faults: int = 0
     major_page_faults: int = 0
     peak_rss_bytes: int = 0
+    duration_ns: int = 0
 
 
 class Generations(Struct, frozen=True, kw_only=True):
@@ -847,6 +850,61 @@ class RaceFinished(Event, frozen=True, kw_only=True):
     reason: str
 
 
+# --- sweeps: one run a point -----------------------------------------------------------------
+
+
+class SweepAxis(Struct, frozen=True, kw_only=True):
+    """What is varied ("batch", "threads"), and its values as a person writes them."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+class SweepPlan(Struct, frozen=True, kw_only=True):
+    """A run plan, and what is varied in it: every combination of the axes' values is a point.
+
+    `seed`: the order of points.
+    """
+
+    plan: RunPlan
+    axes: tuple[SweepAxis, ...]
+    seed: int = 0
+
+
+class PointState(enum.StrEnum):
+    """How a point ended; a stopped one is measured again when the sweep is resumed."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class SweepStarted(Event, frozen=True, kw_only=True):
+    plan: SweepPlan
+    dualscope_version: str
+
+
+class PointStarted(Event, frozen=True, kw_only=True):
+    """The run of one point follows, event by event. `refused`: lanes that can't take its values."""
+
+    index: int
+    refused: dict[str, str] = {}
+
+
+class PointFinished(Event, frozen=True, kw_only=True):
+    """`reason` says why it failed."""
+
+    index: int
+    state: PointState
+    reason: str = ""
+
+
+class SweepFinished(Event, frozen=True, kw_only=True):
+    """`reason`: "all points done" or "stopped"."""
+
+    reason: str
+
+
 AnyEvent = (
     RunStarted
     | Progress
@@ -872,6 +930,8 @@ AnyEvent = (
     | ArmJudged
     | RaceFinished
 )
+# A sweep tells those of its runs, and these between them.
+AnySweepEvent = AnyEvent | SweepStarted | PointStarted | PointFinished | SweepFinished
 
 
 # --- commands and replies between supervisor and engine process -----------------------------
@@ -893,7 +953,10 @@ class Load(Command, frozen=True, kw_only=True):
 
 
 class Infer(Command, frozen=True, kw_only=True):
-    """Run `iterations` calls, after `lead_in` untimed ones, and answer with one `Latencies`."""
+    """Run `iterations` calls of each caller, and answer with one `Latencies`.
+
+    `lead_in`: untimed calls before them.
+    """
 
     iterations: int
     lead_in: int = 0
@@ -958,6 +1021,8 @@ class Loaded(Reply, frozen=True, kw_only=True):
 
 
 class Latencies(Reply, frozen=True, kw_only=True):
+    """With several callers at once, `duration_ns` is what the whole block took; else it is 0."""
+
     started_ns: int
     latencies_ns: tuple[int, ...]
     cpu_time_ns: int
@@ -965,6 +1030,7 @@ class Latencies(Reply, frozen=True, kw_only=True):
     minor_page_faults: int = 0
     major_page_faults: int = 0
     generations: Generations | None = None
+    duration_ns: int = 0
 
 
 class Traced(Reply, frozen=True, kw_only=True):
@@ -1026,6 +1092,15 @@ class GuessJob(Struct, frozen=True, kw_only=True, tag=True):
 
 class ConvertJob(Struct, frozen=True, kw_only=True, tag=True):
     source: ModelSource
+    inputs: tuple[InputSpec, ...]
+    out_dir: str
+
+
+class PrecisionJob(Struct, frozen=True, kw_only=True, tag=True):
+    """An ONNX file in another precision; `inputs` calibrate static quantization."""
+
+    source: ModelSource
+    precision: str
     inputs: tuple[InputSpec, ...]
     out_dir: str
 

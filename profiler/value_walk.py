@@ -10,7 +10,7 @@ from profiler.cut_points import Cut, cut_points
 from profiler.divergence import compare_cut
 from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.lane import Lane
-from profiler.outputs import Array, load_outputs
+from profiler.outputs import Array, load_outputs, precision_tolerance
 from profiler.types import (
     CutPoint,
     Event,
@@ -37,6 +37,7 @@ def walk_values(
 
     Both lanes must have loaded the model. Raises CancelledError.
     """
+    tolerance = tolerance or precision_tolerance(*(lane.spec for lane in lanes))
     cuts = cut_points(operators)
     points: list[CutPoint] = []
     note = "" if cuts else "The lanes have no region in common"

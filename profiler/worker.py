@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
+from profiler.callers import Callers
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
 from profiler.generation.base import Generator
@@ -85,6 +86,7 @@ class _Worker:
         # As it was before the first trace, whose own sessions and events aren't the model's.
         self._peak_rss_bytes = 0
         self._told_of_unrest = False
+        self._callers: Callers | None = None
 
     def answer(self, command: AnyCommand) -> AnyReply:
         """The reply; every error becomes a `Failed`, since nothing above could handle it."""
@@ -103,6 +105,8 @@ class _Worker:
             )
 
     def close(self) -> None:
+        if self._callers:
+            self._callers.close()
         if self._engine:
             self._engine.close()
 
@@ -159,6 +163,9 @@ class _Worker:
         gc.collect()
         gc.freeze()
         compile_time_ns = engine.after_first_call()
+        count = int(command.spec.options.get("callers", 1))
+        if count > 1:
+            self._callers = Callers(count, engine.caller)
         return Loaded(
             load_time_ns=loaded - started,
             first_iteration_ns=first - loaded,
@@ -188,10 +195,13 @@ class _Worker:
             sys.stderr.flush()
 
     def _infer(self, engine: Engine, command: Infer) -> Latencies:
-        if not isinstance(engine, Generator):
-            return self._timed(
-                engine.infer, engine.synchronize, command.iterations, command.lead_in
-            )
+        if isinstance(engine, Generator):
+            return self._generated(engine, command)
+        if self._callers:
+            return self._called(self._callers, command)
+        return self._timed(engine.infer, engine.synchronize, command.iterations, command.lead_in)
+
+    def _generated(self, engine: Generator, command: Infer) -> Latencies:
         generations = Generations(steps_ns=())
 
         def lead_in() -> None:
@@ -204,6 +214,20 @@ class _Worker:
             return [sum(steps) for steps in generations.steps_ns]
 
         return msgspec.structs.replace(self._turn(lead_in, generate), generations=generations)
+
+    def _called(self, callers: Callers, command: Infer) -> Latencies:
+        duration_ns = 0
+
+        def lead_in() -> None:
+            if command.lead_in:
+                callers.run(command.lead_in)
+
+        def block() -> list[int]:
+            nonlocal duration_ns
+            latencies, duration_ns = callers.run(command.iterations)
+            return latencies
+
+        return msgspec.structs.replace(self._turn(lead_in, block), duration_ns=duration_ns)
 
     def _timed(
         self,

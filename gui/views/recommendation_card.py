@@ -21,7 +21,7 @@ from profiler.types import Event, Goal, RunFinished
 TIPS = {
     Goal.LATENCY: "the lowest median latency of a call",
     Goal.P99: "the lowest p99 latency",
-    Goal.THROUGHPUT: "the most samples a second, of one caller",
+    Goal.THROUGHPUT: "the most samples a second, of one caller unless a lane has more",
     Goal.COST: "the least cost, with the prices of the Cost tab",
     Goal.MEMORY: "the smallest peak of memory",
     Goal.PORTABILITY: "the form that needs the fewest things where it runs",

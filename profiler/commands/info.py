@@ -15,7 +15,9 @@ from profiler.exporters import formats
 from profiler.inputs import describe_shape
 from profiler.jobs import inspect_model
 from profiler.model_options import add_model_options, factory_of
-from profiler.session_file import looks_like_session, read_session
+from profiler.session_file import SWEEP, kind_of, looks_like_session, read_session
+from profiler.sweep import exporters, table
+from profiler.sweep.sweep_file import read_sweep
 from profiler.types import ModelInfo
 
 
@@ -29,7 +31,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if looks_like_session(arguments.file):
+    if looks_like_session(arguments.file) and kind_of(arguments.file) == SWEEP:
+        sweep = read_sweep(arguments.file)
+        text = exporters.render_json(sweep) if arguments.json else table.summary(sweep)
+    elif looks_like_session(arguments.file):
         session = read_session(arguments.file)
         session.question = question_of(arguments, session.question)
         text = formats()["json"].render(session) if arguments.json else summary(session)

@@ -30,6 +30,7 @@ from profiler.plan import check_capabilities, check_plan, default_plan, needs_ca
 from profiler.recorder import record
 from profiler.session import Session
 from profiler.session_file import SUFFIX, read_session
+from profiler.sweep.command import add_sweep_options, planned, resumed, sweep_and_write
 from profiler.types import EngineFailed, InputSpec, Locate, RunPlan, Tolerance
 
 UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
@@ -79,6 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SHARE",
         help="width of the speedup's interval, over the speedup, at which to stop, such as 2%%",
     )
+    add_sweep_options(parser)
     add_model_options(parser)
     add_decision_options(parser)
     parser.add_argument("--seed", type=seed, default=None, help="a whole number from 0")
@@ -139,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
     def plan(cancelled: Callable[[], bool]) -> RunPlan:
         return repeated_plan(arguments) if arguments.repeat else make_plan(arguments, cancelled)
 
-    return run_plan(arguments, plan)
+    return (sweep if arguments.sweep or arguments.resume else run_plan)(arguments, plan)
 
 
 def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
@@ -149,9 +151,7 @@ def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]],
         def cancelled() -> bool:
             return bool(stopped)
 
-        plan = make(cancelled)
-        if hasattr(arguments, "goal"):
-            plan = msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
+        plan = asked(make(cancelled), arguments)
         if needs_capabilities(plan):
             check_capabilities(plan, capabilities(cancelled=cancelled))
         path = arguments.output or default_path(Path(plan.model.path))
@@ -167,6 +167,29 @@ def run_plan(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]],
         return CancelledError.exit_code
     measured = any(session.latency_stats(label) for label in session.labels())
     return 0 if measured else EngineError.exit_code
+
+
+def sweep(arguments: argparse.Namespace, make: Callable[[Callable[[], bool]], RunPlan]) -> int:
+    """Measure the plan that `make` gives at every point, or go on with the sweep of a file."""
+    with stop_on_interrupt() as stopped:
+
+        def cancelled() -> bool:
+            return bool(stopped)
+
+        if arguments.resume:
+            found, before = resumed(arguments)
+            found = msgspec.structs.replace(found, plan=asked(found.plan, arguments))
+            return sweep_and_write(found, arguments.resume, arguments, cancelled, before)
+        plan = asked(make(cancelled), arguments)
+        path = arguments.output or default_path(Path(plan.model.path))
+        return sweep_and_write(planned(plan, arguments), path, arguments, cancelled)
+
+
+def asked(plan: RunPlan, arguments: argparse.Namespace) -> RunPlan:
+    """The plan with the goal and prices that were told, where the command takes them."""
+    if not hasattr(arguments, "goal"):
+        return plan
+    return msgspec.structs.replace(plan, question=question_of(arguments, plan.question))
 
 
 def repeated_plan(arguments: argparse.Namespace) -> RunPlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,12 @@ class Engine(Protocol):
 
     def infer(self) -> object:
         """One call, exactly as a deployment would make it; nothing else happens in here."""
+
+    def caller(self) -> AbstractContextManager[Callable[[], object]]:
+        """One call with all that it waits for, for a thread that calls beside others.
+
+        Entered and left in that thread.
+        """
 
     def synchronize(self) -> None:
         """Wait until the device has finished."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class OrtEngine:
         self.graph_note = (
             "" if command.model.derived_from is None else "converted to ONNX from PyTorch"
         )
+        if precision := command.spec.options.get("precision"):
+            self.graph_note = ", ".join(filter(None, (self.graph_note, f"in {precision}")))
         self._command = command
         self._options = command.spec.options
         self._model_path = Path(command.model.path)
@@ -86,6 +89,20 @@ class OrtEngine:
         if self._binding is not None:
             return self._session.run_with_iobinding(self._binding)
         return self._session.run(None, self._feeds)
+
+    @contextlib.contextmanager
+    def caller(self) -> Iterator[Callable[[], object]]:
+        """`run` may be called from several threads; a binding belongs to one."""
+        if self._binding is None:
+            yield self.infer
+            return
+        binding = _bound(self._session, self._feeds, self._command.spec.device)
+
+        def call() -> object:
+            self._session.run_with_iobinding(binding)
+            return binding.synchronize_outputs()
+
+        yield call
 
     def synchronize(self) -> None:
         """`run` returns when the outputs are in host memory."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from profiler.engines import torch_common
+from profiler.engines import torch_common, torch_precision
 from profiler.engines.torch_examination import kernel_use, measure_ceiling
 from profiler.engines.torch_trace import trace_module
 from profiler.engines.torch_values import collect_values, with_sizes
@@ -41,6 +42,10 @@ class TorchEngine:
         self._inference_mode.__enter__()
         module = self.loaded()
         self._tensors = torch_common.make_tensors(self._command, module)
+        if precision := self._command.spec.options.get("precision"):
+            module = torch_precision.in_precision(module, str(precision))
+            self._tensors = torch_precision.cast(self._tensors, str(precision))
+            self.graph_note += f", in {precision}"
         # Whoever is called in its place (torch.compile, TorchScript) has no names of inputs.
         self._names_of = module
         self._module = self.prepared(module.to(self._device))
@@ -51,6 +56,23 @@ class TorchEngine:
 
     def infer(self) -> object:
         return self._module(*self._tensors)
+
+    @contextlib.contextmanager
+    def caller(self) -> Iterator[Callable[[], object]]:
+        """Inference mode belongs to a thread; on a GPU each thread has a stream of its own."""
+        with torch.inference_mode():
+            if not self._on_cuda:
+                yield self.infer
+                return
+            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+
+            def call() -> object:
+                found = self.infer()
+                stream.synchronize()
+                return found
+
+            with torch.cuda.stream(stream):
+                yield call
 
     def synchronize(self) -> None:
         if self._on_cuda:
@@ -77,6 +99,7 @@ class TorchEngine:
 
     def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
         tensors = torch_common.tensors_of(inputs, self._names_of, self._device)
+        tensors = torch_precision.cast(tensors, str(self._command.spec.options.get("precision")))
         return lambda: self._module(*tensors)
 
     def save_outputs(self, path: Path) -> None:
@@ -98,7 +121,7 @@ class TorchEngine:
             tensor.data_ptr(): tensor.numel() * tensor.element_size()
             for tensor in (*self._module.parameters(), *self._module.buffers())
         }
-        return sum(tensors.values())
+        return int(sum(tensors.values())) + torch_precision.packed_bytes(self._module)
 
     def close(self) -> None:
         self._module = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,10 @@ class Generator:
             ended = clock()
             times[place + 1] = ended - started
         return times
+
+    def caller(self) -> AbstractContextManager[Callable[[], object]]:
+        """Never asked for: lanes that generate text have no option `callers`."""
+        raise EngineError("One engine generates one text at a time.")
 
     def generate(self, count: int) -> Generations:
         """`count` generations, one after the other."""

@@ -51,6 +51,8 @@ def test_options_follow_the_engine(qtbot: QtBot) -> None:
     assert set(dialog.fields) == {
         "intra_op_threads",
         "inter_op_threads",
+        "callers",
+        "precision",
         "mode",
         "dynamic",
         "device",

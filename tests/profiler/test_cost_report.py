@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from profiler.cost import CostFigure, CostReport
@@ -21,7 +22,7 @@ from profiler.types import (
     ModelKind,
     TelemetrySample,
 )
-from tests.decision_sessions import IMAGE, rounds, session
+from tests.decision_sessions import EAGER, IMAGE, ORT, rounds, session
 
 SETTINGS = CostSettings(
     prices={"cpu": 2.0}, requests_per_day=96e6, utilization=0.5, replicas=1, own_cost=100.0
@@ -48,6 +49,23 @@ def test_of_a_million() -> None:
     assert figure(report, "eager", "cost_per_million").value == pytest.approx(2.0)
     assert figure(report, "onnx", "cost_per_million").value == pytest.approx(1.0)
     assert figure(report, "onnx", "throughput").value == pytest.approx(4 / 3.6e-3)
+
+
+def test_callers_at_once_share_the_machine() -> None:
+    """Two callers of 7.2 ms each end a call every 3.6 ms, as one of 3.6 ms does."""
+    turns = [
+        msgspec.structs.replace(turn, duration_ns=3_600_000 * len(turn.latencies_ns))
+        for turn in rounds("eager", 7.2)
+    ]
+    together = msgspec.structs.replace(EAGER, options={"callers": 2})
+    report = cost_report(session(*turns, *rounds("onnx", 3.6), lanes=(together, ORT)), SETTINGS)
+    assert figure(report, "eager", "mean_ms").value == pytest.approx(7.2)
+    for key in ("call_ms", "throughput", "hours_per_million", "cost_per_month"):
+        assert figure(report, "eager", key).value == pytest.approx(
+            figure(report, "onnx", key).value
+        )
+    assert figure(report, "onnx", "saved_hours_share").value == pytest.approx(0.0)
+    assert "time per call" in figure(report, "onnx", "hours_per_million").formula
 
 
 def test_of_a_month() -> None:

@@ -12,7 +12,11 @@ from tests.sample_session import sample_events, session_of
 
 
 def changed(
-    *, foreign: float = 0.0, every: int = 1, options: dict[str, bool] | None = None, **plan: object
+    *,
+    foreign: float = 0.0,
+    every: int = 1,
+    options: dict[str, bool] | dict[str, int] | None = None,
+    **plan: object,
 ) -> Session:
     """The sample run; in every n-th round others took that share of the CPU."""
     events: list[Event] = []
@@ -62,6 +66,12 @@ def test_it_says_how_the_interval_is_made_and_what_ended_the_run() -> None:
 )
 def test_it_says_whether_threads_spin(options: dict[str, bool], said: str) -> None:
     assert said in method_note(changed(options=options))
+
+
+def test_it_says_how_many_call_at_once() -> None:
+    assert "call at once" not in method_note(changed())
+    said = method_note(changed(options={"callers": 4}))
+    assert "4 threads of lane fast call at once" in said
 
 
 def test_it_says_where_lanes_were_kept() -> None:

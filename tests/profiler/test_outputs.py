@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from profiler.outputs import compare_outputs, load_outputs, save_outputs
+from profiler.outputs import (
+    compare_outputs,
+    load_outputs,
+    precision_tolerance,
+    save_outputs,
+)
+from profiler.types import EngineKind, EngineSpec, Tolerance
 
 
 def test_equal_outputs_agree() -> None:
@@ -55,6 +61,16 @@ def test_half_precision_has_a_wider_bound() -> None:
     actual = np.full(8, 1.005, dtype=np.float16)
     (found,) = compare_outputs(["y"], [expected], [actual])
     assert found.within_tolerance
+
+
+def test_a_lanes_precision_widens_the_bound() -> None:
+    def lane(**options: str) -> EngineSpec:
+        return EngineSpec(label="a", engine=EngineKind.ORT, options={**options})
+
+    assert precision_tolerance(lane(), lane(precision="fp32")) is None
+    assert precision_tolerance(lane(), lane(precision="fp16")) == Tolerance(rtol=0.01, atol=0.01)
+    both = precision_tolerance(lane(precision="bf16"), lane(precision="int8"))
+    assert both == Tolerance(rtol=0.1, atol=0.1)
 
 
 def test_outputs_are_read_in_order(tmp_path: Path) -> None:

@@ -185,6 +185,22 @@ def test_throughput_is_of_one_caller() -> None:
     assert any(text.startswith("Several callers at once") for text in result.not_measured)
 
 
+def test_throughput_of_callers_at_once_is_that_of_their_turns() -> None:
+    """Three callers of 9 ms each end a call every 3 ms: more than one caller of 4 ms."""
+    together = msgspec.structs.replace(EAGER, options={"callers": 3})
+    turns = [
+        msgspec.structs.replace(turn, duration_ns=3_000_000 * len(turn.latencies_ns))
+        for turn in rounds("eager", 9.0)
+    ]
+    lanes = (together, ORT)
+    found = session(*turns, *rounds("onnx", 4.0), lanes=lanes, goal=Goal.THROUGHPUT)
+    result = answer(found)
+    assert (result.outcome, result.label) == (Outcome.BEST, "eager")
+    assert "1333 samples/s with 3 callers at once" in result.sentence
+    assert "Other numbers of callers at once than 1, 3" in result.not_measured
+    assert answer(session(*turns, *rounds("onnx", 4.0), lanes=lanes)).label == "onnx"
+
+
 def test_spikes_count_in_throughput_and_not_in_latency() -> None:
     """One round in ten of a lane takes five times as long: its p50 is lower, its mean is not."""
     spiky = [

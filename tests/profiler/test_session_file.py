@@ -302,7 +302,8 @@ def test_every_version_has_a_migration() -> None:
 
 
 def take_back_to_the_first_version(path: Path) -> None:
-    for column in ("launch", "steal_share", "minor_page_faults", "major_page_faults"):
+    added = ("launch", "steal_share", "minor_page_faults", "major_page_faults", "duration_ns")
+    for column in added:
         change(path, f"ALTER TABLE rounds DROP COLUMN {column}")
     for column in ("input_bytes", "weights_bytes", "output_bytes", "threads", "wait_ns", '"inner"'):
         change(path, f"ALTER TABLE op_timings DROP COLUMN {column}")

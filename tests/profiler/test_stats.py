@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Set
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -47,6 +48,18 @@ def test_latency_stats_take_every_timed_iteration_and_no_warm_up() -> None:
 
 def test_no_timed_round_gives_no_statistics() -> None:
     assert latency_stats("a", [round_(0, 5, kind=RoundKind.WARMUP)]) is None
+
+
+def test_calls_that_overlap_count_by_what_their_blocks_took() -> None:
+    blocks = [round_(0, 4, 4, 4, 4), round_(1, 5, 5)]
+    overlapping = [
+        msgspec.structs.replace(turn, duration_ns=duration)
+        for turn, duration in zip(blocks, (8, 7), strict=True)
+    ]
+    stats = latency_stats("a", overlapping)
+    assert stats is not None
+    assert stats.p50_ns == 4.0
+    assert stats.throughput_per_s == pytest.approx(6e9 / 15)
 
 
 def test_ratios_pair_rounds_by_index() -> None:

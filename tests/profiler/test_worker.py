@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import onnx
 import pytest
 
+from profiler.callers import Callers
 from profiler.engine_process import EngineProcess
 from profiler.errors import EngineError, UnsafeModelError
 from profiler.types import (
@@ -58,6 +60,11 @@ class Counting:
             raise self.fails
         return None
 
+    @contextlib.contextmanager
+    def caller(self) -> Iterator[Callable[[], object]]:
+        self.calls.append("caller")
+        yield self.infer
+
     def synchronize(self) -> None:
         self.calls.append("synchronize")
 
@@ -92,6 +99,20 @@ class Counting:
 
     def close(self) -> None:
         self.calls.append("close")
+
+
+def test_callers_share_the_engine_in_a_turn() -> None:
+    engine = Counting()
+    worker = worker_with(engine)
+    worker._callers = Callers(2, engine.caller)
+    reply = worker.answer(Infer(iterations=3, lead_in=4))
+    assert isinstance(reply, Latencies)
+    assert len(reply.latencies_ns) == 6
+    assert engine.calls.count("infer") >= 2 * (4 + 3)
+    assert reply.duration_ns >= max(reply.latencies_ns)
+    assert engine.collector == {False}
+    worker.close()
+    assert engine.calls.count("caller") == 2
 
 
 def worker_with(engine: Counting) -> _Worker:

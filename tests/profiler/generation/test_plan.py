@@ -47,6 +47,12 @@ def test_numbers_of_tokens(prompt: int, new: int, message: str) -> None:
         generation_plan(info(), prompt_tokens=prompt, new_tokens=new)
 
 
+@pytest.mark.parametrize("lane", ["ort,callers=2", "torch-eager,callers=2", "ort,precision=int8"])
+def test_options_of_single_calls_are_refused(lane: str) -> None:
+    with pytest.raises(PlanError, match="has no option"):
+        parse_lane(lane, generation=True)
+
+
 def test_a_model_without_a_cache() -> None:
     with pytest.raises(PlanError, match="no KV cache"):
         generation_plan(info(ModelKind.ONNX, generates=False))

@@ -1,0 +1,439 @@
+"""The sweep: what it comes to, plots, a table; stop, resume, and each point's own run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import theme
+from gui.sweep_model import SweepModel
+from gui.views.sweep_plots import HeatMap, Series, SweepPlot
+from profiler.compare import lane_name
+from profiler.sweep.axes import describe, is_number
+from profiler.sweep.exporters import FORMATS
+from profiler.sweep.results import (
+    Estimate,
+    LanePoint,
+    axis_winners,
+    comparison,
+    crossings,
+    findings,
+    lane_point,
+    lane_points,
+    pareto_front,
+    slices,
+)
+from profiler.sweep.state import PointResult, Sweep
+from profiler.sweep.table import Row, interval_text, progress_text, rows, speedup_text
+
+# As the plots' symbols.
+MARKS = ("●", "■", "▼", "◆", "⬟", "⬢")
+ROW_HEIGHT = 24
+CURVES, FRONT, HEAT = "Curves", "Throughput and p99", "Heat map"
+EMPTY = "A sweep measures the model at several values: batch sizes, threads, precisions, callers …"
+
+
+class SweepView(QWidget):
+    """Signals: `point_chosen(index)`, `resume_wanted()`, `stop_wanted()`, `sweep_wanted()`,
+    `export_wanted(format, path)`.
+    """
+
+    point_chosen = Signal(int)
+    resume_wanted = Signal()
+    stop_wanted = Signal()
+    sweep_wanted = Signal()
+    export_wanted = Signal(str, object)
+
+    def __init__(self, model: SweepModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._ready = self._running = False
+        self._old = True
+        self.findings = QLabel(self)
+        self.findings.setWordWrap(True)
+        self.findings.setTextFormat(Qt.TextFormat.PlainText)
+        self.findings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.progress = QLabel(self)
+        self.progress.setProperty("role", "caption")
+        self.legend = QLabel(self)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.plots = [SweepPlot(title, self) for title in ("Latency, ms", "Samples/s", "Speedup")]
+        self.front = SweepPlot("p99 latency, ms; rings: nothing is better in both", self)
+        self.heat = HeatMap(self)
+        self.table = QTableWidget(self)
+        self._build()
+        for plot in (*self.plots, self.front):
+            plot.point_chosen.connect(self.point_chosen)
+        self.heat.point_chosen.connect(self.point_chosen)
+        self.table.itemDoubleClicked.connect(self._on_row_chosen)
+        for box in (self.kind, self.along, self.rest, self.figure):
+            box.activated.connect(self._draw)
+        model.changed.connect(self._on_changed)
+        self._on_changed()
+
+    def set_state(self, *, ready: bool, running: bool) -> None:
+        """Whether a sweep could begin, and whether one goes on."""
+        self._ready, self._running = ready, running
+        self._show_buttons()
+
+    def restyle(self) -> None:
+        """Take on the theme's colours."""
+        for plot in (*self.plots, self.front):
+            plot.restyle()
+        self._on_changed()
+
+    def point_text(self, index: int) -> str:
+        """`the point batch 4, threads 2`."""
+        sweep = self._model.sweep
+        found = [point for point in sweep.points() if point.index == index]
+        return f"the point {describe(sweep.plan.axes, found[0].values)}" if sweep.plan else ""
+
+    # --- layout ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.begin = QPushButton("Sweep…", self)
+        self.begin.clicked.connect(self.sweep_wanted)
+        self.halt = QPushButton("Stop", self)
+        self.halt.clicked.connect(self.stop_wanted)
+        self.resume = QPushButton("Resume", self)
+        self.resume.setToolTip("Measure the points that are left")
+        self.resume.clicked.connect(self.resume_wanted)
+        self.export = QToolButton(self)
+        self.export.setText("Export")
+        self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self)
+        for exporter in FORMATS.values():
+            action = menu.addAction(f"{exporter.description}…")
+            action.triggered.connect(lambda _=False, name=exporter.name: self._ask_export(name))
+        self.export.setMenu(menu)
+        self.kind, self.along, self.rest, self.figure = (QComboBox(self) for _ in range(4))
+        self.along.setToolTip("The axis to draw along")
+        self.rest.setToolTip("Values of the other axes")
+        self.figure.setToolTip("What the cells show")
+        said = QVBoxLayout()
+        said.setSpacing(2)
+        said.addWidget(self.findings)
+        said.addWidget(self.progress)
+        top = QHBoxLayout()
+        top.addLayout(said, 1)
+        for button in (self.begin, self.halt, self.resume, self.export):
+            top.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        tools = QHBoxLayout()
+        for box in (self.kind, self.along, self.rest, self.figure):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            tools.addWidget(box)
+        tools.addSpacing(8)
+        tools.addWidget(self.legend, 1)
+        curves = QWidget(self)
+        row = QHBoxLayout(curves)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        for plot in self.plots:
+            row.addWidget(plot, 1)
+        self.pages = QStackedWidget(self)
+        for page in (curves, self.front, self.heat):
+            self.pages.addWidget(page)
+        self._build_table()
+        self.body = QSplitter(Qt.Orientation.Vertical, self)
+        self.body.addWidget(self.pages)
+        self.body.addWidget(self.table)
+        self.body.setStretchFactor(0, 3)
+        self.body.setStretchFactor(1, 2)
+        self.body.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 10, 0)
+        layout.addLayout(top)
+        layout.addLayout(tools)
+        layout.addWidget(self.body, 1)
+
+    def _build_table(self) -> None:
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setShowGrid(False)
+        self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.table.verticalHeader().hide()
+        self.table.setToolTip("Double-click a row to open that point's run")
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setStretchLastSection(True)
+
+    def _show_buttons(self) -> None:
+        sweep = self._model.sweep
+        known = sweep.plan is not None
+        self.begin.setVisible(not self._running)
+        self.begin.setEnabled(self._ready)
+        self.halt.setVisible(self._running)
+        self.resume.setVisible(known and not self._running and bool(sweep.unfinished()))
+        self.export.setVisible(known)
+        self.body.setVisible(known)
+        for widget in (self.kind, self.legend, self.progress):
+            widget.setVisible(known)
+
+    # --- what is shown --------------------------------------------------------------------
+
+    def _on_changed(self) -> None:
+        self._old = True
+        self._show_buttons()
+        if self.isVisible():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._old = False
+        sweep = self._model.sweep
+        self._show_buttons()
+        if sweep.plan is None:
+            self.findings.setText(EMPTY)
+            for box in (self.along, self.rest, self.figure):
+                box.hide()
+            return
+        self.findings.setText(" ".join(findings(sweep)) or "The first point is on its way.")
+        text = progress_text(sweep)
+        if sweep.current is not None and self._running:
+            text += f"; now {self.point_text(sweep.current).removeprefix('the point ')}"
+        self.progress.setText(text)
+        self.legend.setText(self._legend(sweep))
+        self._fill_boxes(sweep)
+        self._fill_table(sweep)
+        self._draw()
+
+    def _legend(self, sweep: Sweep) -> str:
+        assert sweep.plan is not None
+        parts = []
+        for number, spec in enumerate(sweep.plan.plan.engines):
+            colour, mark = theme.lane_colour(number).name(), MARKS[number % len(MARKS)]
+            name = lane_name(spec).replace("<", "&lt;")
+            parts.append(f'<span style="color:{colour}">{mark}</span> {name}')
+        return "&nbsp;&nbsp; ".join(parts)
+
+    def _fill_boxes(self, sweep: Sweep) -> None:
+        assert sweep.plan is not None
+        axes = sweep.plan.axes
+        _fill(self.kind, [CURVES, FRONT, *([HEAT] if len(axes) > 1 else [])])
+        _fill(self.along, [f"along {axis.name}" for axis in axes])
+        names = {spec.label: lane_name(spec) for spec in sweep.plan.plan.engines}
+        others = [label for label in names if label != sweep.plan.plan.baseline]
+        self._figures = [
+            *(("speedup", label, f"Speedup of {names[label]}") for label in others),
+            *(("latency", label, f"Latency of {name}") for label, name in names.items()),
+            *(("throughput", label, f"Samples/s of {name}") for label, name in names.items()),
+        ]
+        _fill(self.figure, [text for _, _, text in self._figures])
+
+    def _draw(self) -> None:
+        sweep = self._model.sweep
+        if sweep.plan is None:
+            return
+        kind = self.kind.currentText()
+        several = len(sweep.plan.axes) > 1
+        self.pages.setCurrentIndex([CURVES, FRONT, HEAT].index(kind))
+        self.along.setVisible(several and kind == CURVES)
+        self.figure.setVisible(kind == HEAT)
+        axis = max(0, self.along.currentIndex())
+        found = slices(sweep, axis)
+        rest = [a for number, a in enumerate(sweep.plan.axes) if number != axis]
+        _fill(self.rest, [f"at {describe(rest, others)}" for others in found if others])
+        self.rest.setVisible(several and kind == CURVES and bool(found))
+        if kind == FRONT:
+            self._draw_front(sweep)
+        elif kind == HEAT:
+            self._draw_heat(sweep)
+        else:
+            chosen = list(found.values())[max(0, self.rest.currentIndex())] if found else []
+            self._draw_curves(sweep, axis, chosen)
+
+    def _draw_curves(self, sweep: Sweep, axis: int, results: list[PointResult]) -> None:
+        assert sweep.plan is not None
+        chosen, labels = sweep.plan.axes[axis], sweep.labels()
+        baseline = sweep.plan.plan.baseline
+        latencies, rates, speedups = [], [], []
+        for lane, label in enumerate(labels):
+            points = [p for r in results if (p := lane_point(r, label)) is not None]
+            indexes, values = [p.index for p in points], [p.values[axis] for p in points]
+            scaled = [_scaled(p.latency_ns, 1e-6) for p in points]
+            latencies.append(Series(lane, indexes, values, scaled))
+            rates.append(Series(lane, indexes, values, [p.throughput for p in points]))
+            pairs = [(r, c) for r in results if (c := comparison(r, baseline, label)) is not None]
+            speedups.append(
+                Series(
+                    lane,
+                    [r.point.index for r, _ in pairs],
+                    [r.point.values[axis] for r, _ in pairs],
+                    [Estimate(c.speedup, c.low, c.high) for _, c in pairs],
+                )
+            )
+        name = lane_name(next(s for s in sweep.plan.plan.engines if s.label == baseline))
+        self.plots[2].set_title(f"Speedup over {name}")
+        for plot, series, level in (
+            (self.plots[0], latencies, None),
+            (self.plots[1], rates, None),
+            (self.plots[2], speedups, 1.0),
+        ):
+            plot.draw_series(chosen.name, chosen.values, [s for s in series if s.indexes], level)
+        if is_number(chosen.values):
+            for crossing in crossings(chosen, axis_winners(results, axis)):
+                self.plots[2].mark(chosen.values, crossing.last, crossing.first)
+        self.plots[2].setVisible(len(labels) > 1)
+
+    def _draw_front(self, sweep: Sweep) -> None:
+        found, labels = lane_points(sweep), sweep.labels()
+        best = {(p.label, p.index) for p in pareto_front(found)}
+        self.front.draw_front(
+            "samples/s",
+            [
+                (
+                    labels.index(p.label),
+                    p.index,
+                    p.throughput.value,
+                    p.stats.p99_ns / 1e6,
+                    (p.label, p.index) in best,
+                )
+                for p in found
+            ],
+        )
+
+    def _draw_heat(self, sweep: Sweep) -> None:
+        """The first axis down, the second across; a third at its first value."""
+        assert sweep.plan is not None
+        first, second, *more = sweep.plan.axes
+        kind, label, _ = self._figures[max(0, self.figure.currentIndex())]
+        kept = {}
+        for result in sweep.done():
+            row, column, *rest = result.point.values
+            if all(value == axis.values[0] for value, axis in zip(rest, more, strict=True)):
+                kept[first.values.index(row), second.values.index(column)] = result
+        cells = {}
+        for place, (value, text, tip) in self._heat_values(sweep, kind, label, kept).items():
+            colour = self._heat_colour(sweep, kind, label, value)
+            cells[place] = (kept[place].point.index, text, tip, colour)
+        self.heat.draw(
+            [f"{second.name} {value}" for value in second.values],
+            [f"{first.name} {value}" for value in first.values],
+            cells,
+        )
+
+    def _heat_values(
+        self, sweep: Sweep, kind: str, label: str, kept: dict[tuple[int, int], PointResult]
+    ) -> dict[tuple[int, int], tuple[float, str, str]]:
+        """From 0 to 1, or for speedups from -1 to 1, with text and tip."""
+        assert sweep.plan is not None
+        found: dict[tuple[int, int], tuple[float, str, str]] = {}
+        for place, result in kept.items():
+            pair = comparison(result, sweep.plan.plan.baseline, label)
+            point = lane_point(result, label)
+            if kind == "speedup" and pair is not None:
+                sure = pair.verdict.value in ("faster", "slower")
+                text = f"{pair.speedup:.2f}×" if sure else f"{pair.speedup:.2f}× ?"
+                found[place] = (math.log2(pair.speedup), text, speedup_text(pair))
+            elif kind != "speedup" and point is not None:
+                found[place] = _heat_of(kind, point)
+        largest = max((abs(value) for value, _, _ in found.values()), default=0.0) or 1.0
+        return {place: (v / largest, text, tip) for place, (v, text, tip) in found.items()}
+
+    def _heat_colour(self, sweep: Sweep, kind: str, label: str, value: float) -> QColor:
+        """The faster lane's own colour, the stronger the further apart they are."""
+        assert sweep.plan is not None
+        labels = sweep.labels()
+        ahead = label if kind != "speedup" or value > 0 else sweep.plan.plan.baseline
+        colour = theme.lane_colour(labels.index(ahead))
+        colour.setAlphaF(min(1.0, 0.06 + 0.8 * abs(value)))
+        return colour
+
+    def _fill_table(self, sweep: Sweep) -> None:
+        assert sweep.plan is not None
+        names = [axis.name for axis in sweep.plan.axes]
+        header = [*names, "Lane", "p50 ms", "95 %", "p99 ms", "Samples/s", "Speedup", "Note"]
+        found = rows(sweep)
+        bar = self.table.verticalScrollBar()
+        place = bar.value()
+        self.table.setColumnCount(len(header))
+        self.table.setHorizontalHeaderLabels(header)
+        self.table.setRowCount(len(found))
+        for number, row in enumerate(found):
+            cells = [*row.values, row.name, *_figures(row)]
+            for column, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                item.setData(Qt.ItemDataRole.UserRole, row.index)
+                item.setToolTip(text if column == len(cells) - 1 else "")
+                if len(names) < column < len(cells) - 1:
+                    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                    item.setTextAlignment(right)
+                self.table.setItem(number, column, item)
+        bar.setValue(place)
+
+    def _on_row_chosen(self, item: QTableWidgetItem) -> None:
+        index = int(item.data(Qt.ItemDataRole.UserRole))
+        result = self._model.sweep.results.get(index)
+        if result is not None and result.session.plan is not None:
+            self.point_chosen.emit(index)
+
+    def _ask_export(self, name: str) -> None:
+        exporter, source = FORMATS[name], self._model.path
+        start = f"{source.stem if source else 'sweep'}{exporter.suffix}"
+        path, _ = QFileDialog.getSaveFileName(
+            self, f"Export {exporter.description}", start, f"*{exporter.suffix}"
+        )
+        if path:
+            self.export_wanted.emit(name, Path(path))
+
+    # Qt overrides
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._old:
+            self._refresh()
+
+
+def _figures(row: Row) -> list[str]:
+    if row.figures is None:
+        return ["", "", "", "", "", row.reason or row.state]
+    stats, latency = row.figures.stats, row.figures.latency_ns
+    return [
+        f"{stats.p50_ns / 1e6:.4g}",
+        interval_text(latency.low / 1e6, latency.high / 1e6),
+        f"{stats.p99_ns / 1e6:.4g}",
+        f"{row.figures.throughput.value:.4g}",
+        speedup_text(row.speedup) if row.speedup else "",
+        "outputs differ, past tolerance" if row.agree is False else row.reason,
+    ]
+
+
+def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
+    if kind == "latency":
+        found = _scaled(point.latency_ns, 1e-6)
+        return found.value, f"{found.value:.3g} ms", f"{interval_text(found.low, found.high)} ms"
+    found = point.throughput
+    return found.value, f"{found.value:.3g}", f"{interval_text(found.low, found.high)} samples/s"
+
+
+def _scaled(found: Estimate, factor: float) -> Estimate:
+    return Estimate(found.value * factor, found.low * factor, found.high * factor)
+
+
+def _fill(box: QComboBox, texts: list[str]) -> None:
+    """Other choices; the one that was chosen stays where it still is."""
+    before = [box.itemText(number) for number in range(box.count())]
+    if before == texts:
+        return
+    chosen = box.currentText()
+    box.clear()
+    box.addItems(texts)
+    box.setCurrentIndex(max(0, box.findText(chosen)))

@@ -1,0 +1,178 @@
+"""A sweep as CSV, JSON and HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from profiler.errors import SessionFileError
+from profiler.sweep.html import render_html
+from profiler.sweep.results import (
+    Estimate,
+    axis_winners,
+    crossings,
+    fastest,
+    findings,
+    pareto_front,
+    slices,
+)
+from profiler.sweep.results import lane_points as all_lane_points
+from profiler.sweep.state import Sweep
+from profiler.sweep.table import Row, rows
+
+FORMAT = 1
+COLUMNS = (
+    "lane",
+    "state",
+    "p50_ns",
+    "p90_ns",
+    "p99_ns",
+    "latency_ns",
+    "latency_low_ns",
+    "latency_high_ns",
+    "batch",
+    "throughput_per_s",
+    "throughput_low_per_s",
+    "throughput_high_per_s",
+    "iterations",
+    "speedup",
+    "speedup_low",
+    "speedup_high",
+    "verdict",
+    "outputs_agree",
+    "reason",
+)
+
+
+@dataclass(frozen=True)
+class SweepExporter:
+    """`render` is a pure function of the sweep; `suffix` has its dot."""
+
+    name: str
+    suffix: str
+    description: str
+    render: Callable[[Sweep], str]
+
+
+def render_csv(sweep: Sweep) -> str:
+    """One row a lane and point; what isn't known is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [axis.name for axis in sweep.plan.axes] if sweep.plan else []
+    writer.writerow((*names, *COLUMNS))
+    for row in rows(sweep):
+        cells = _cells(row)
+        writer.writerow((*row.values, *("" if v is None else v for v in cells.values())))
+    return text.getvalue()
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    found, speedup = row.figures, row.speedup
+    values: dict[str, Any] = dict.fromkeys(COLUMNS)
+    values |= {"lane": row.label, "state": row.state, "reason": row.reason}
+    if found is not None:
+        stats = found.stats
+        values |= {"p50_ns": stats.p50_ns, "p90_ns": stats.p90_ns, "p99_ns": stats.p99_ns}
+        values |= _estimate("latency{}_ns", found.latency_ns)
+        values |= _estimate("throughput{}_per_s", found.throughput)
+        values |= {"batch": found.batch, "iterations": stats.iterations}
+    if speedup is not None:
+        values |= {"speedup": speedup.speedup, "verdict": speedup.verdict.value}
+        values |= {"speedup_low": speedup.low, "speedup_high": _finite(speedup.high)}
+    return values | {"outputs_agree": row.agree}
+
+
+def _estimate(name: str, found: Estimate) -> dict[str, float | None]:
+    return {
+        name.format(""): found.value,
+        name.format("_low"): found.low,
+        name.format("_high"): _finite(found.high),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def render_json(sweep: Sweep) -> str:
+    """Strict JSON, in ASCII; times in nanoseconds."""
+    plan = sweep.plan
+    points: dict[int, dict[str, Any]] = {}
+    for row in rows(sweep):
+        names = [axis.name for axis in plan.axes] if plan else []
+        point = points.setdefault(
+            row.index,
+            {
+                "index": row.index,
+                "values": dict(zip(names, row.values, strict=True)),
+                "state": row.state,
+                "lanes": [],
+            },
+        )
+        cells = _cells(row)
+        del cells["state"]
+        point["lanes"].append(cells)
+    for result in sweep.done():
+        points[result.point.index]["fastest"] = fastest(result)
+    environment = next((r.session.environment for r in sweep.done()), {})
+    found = {
+        "format": FORMAT,
+        "kind": "sweep",
+        "dualscope": sweep.version,
+        "findings": findings(sweep),
+        "model": msgspec.to_builtins(plan.plan.model) if plan else None,
+        "baseline": plan.plan.baseline if plan else None,
+        "axes": msgspec.to_builtins(plan.axes) if plan else [],
+        "lanes": msgspec.to_builtins(plan.plan.engines) if plan else [],
+        "points": list(points.values()),
+        "crossings": _crossings(sweep),
+        "pareto_front": [
+            {"lane": p.label, "index": p.index} for p in pareto_front(all_lane_points(sweep))
+        ],
+        "environment": environment,
+        "finished": sweep.finished.reason if sweep.finished else None,
+        "started_ns": sweep.started_ns,
+    }
+    return json.dumps(found, indent=2, allow_nan=False)
+
+
+def _crossings(sweep: Sweep) -> list[dict[str, Any]]:
+    found = []
+    for number, axis in enumerate(sweep.plan.axes if sweep.plan else ()):
+        for others, results in slices(sweep, number).items():
+            for crossing in crossings(axis, axis_winners(results, number)):
+                found.append({"at": list(others), **vars(crossing)})
+    return found
+
+
+FORMATS = {
+    exporter.name: exporter
+    for exporter in (
+        SweepExporter("csv", ".csv", "Table (CSV)", render_csv),
+        SweepExporter("html", ".html", "Report (HTML)", render_html),
+        SweepExporter("json", ".json", "Everything (JSON)", render_json),
+    )
+}
+
+
+def export_sweep(sweep: Sweep, name: str, path: Path) -> None:
+    """Write the sweep in a format. Raises SessionFileError."""
+    if name not in FORMATS:
+        raise SessionFileError(
+            f"A sweep can't be written as {name!r}.", f"Use one of: {', '.join(FORMATS)}."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(FORMATS[name].render(sweep), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SessionFileError(
+            f"{path} can't be written: {error.strerror}.", "Choose another folder."
+        ) from error
