@@ -162,15 +162,16 @@ def _both(texts: Iterator[str]) -> str:
 
 
 def _own_time(figures: TraceFigures) -> str:
-    """Shares of the traced latency in which no operator ran."""
+    """Shares of a traced call in which no operator ran."""
     times = (figures.before_ns, figures.between_ns, figures.after_ns)
-    return " + ".join(f"{time_ns / figures.traced_ns:.1%}" for time_ns in times)
+    whole_ns = figures.operators_ns + figures.outside_ns
+    return " + ".join(f"{time_ns / whole_ns:.1%}" for time_ns in times)
 
 
 def _shared_out(found: Explanation, lane: int) -> str:
     """The share of operator time that is an estimate: kernels divided by bytes moved."""
     rows = [row for region in found.regions for row in region.operators[lane]]
-    estimated = sum(row.mean_ns for row in rows if row.estimated)
+    estimated = sum(row.traced_ns for row in rows if row.estimated)
     return f"{estimated / found.figures[lane].operators_ns:.1%}"
 
 
@@ -178,7 +179,7 @@ def _largest(found: Explanation, lane: int) -> str:
     """The largest region's share of the lane's time, beside its largest operator's."""
     whole = found.figures[lane].operators_ns
     region = max(found.regions, key=lambda region: region.traced_ns[lane])
-    operator = max(row.mean_ns for region in found.regions for row in region.operators[lane])
+    operator = max(row.traced_ns for region in found.regions for row in region.operators[lane])
     return f"{region.traced_ns[lane] / whole:.1%} ({operator / whole:.1%})"
 
 

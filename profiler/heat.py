@@ -22,7 +22,7 @@ class NodeHeat(Struct, frozen=True, kw_only=True):
 
 def operator_heat(rows: Sequence[OperatorRow], scale: float = 1.0) -> dict[str, NodeHeat]:
     """Each node that an operator covers, with that operator's time; several add up."""
-    return _summed((row, row.mean_ns * scale) for row in rows)
+    return _summed((row, row.traced_ns * scale) for row in rows)
 
 
 def memory_heat(rows: Sequence[OperatorRow]) -> dict[str, NodeHeat]:

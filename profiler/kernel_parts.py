@@ -30,7 +30,7 @@ def _parts(row: OperatorRow, lane: LaneOperators) -> Iterator[OperatorRow]:
         yield msgspec.structs.replace(
             row,
             name=f"{row.name} [{number}/{len(parts)}]",
-            mean_ns=row.mean_ns * part.share,
+            traced_ns=row.traced_ns * part.share,
             share=row.share * part.share,
             source_nodes=part.nodes,
             scope=next((scopes[name] for name in reversed(part.nodes) if name in scopes), ""),

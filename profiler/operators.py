@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,88 +17,110 @@ from profiler.work import work_of
 
 @dataclass
 class _Total:
+    """One operator; what it took and waited is kept by iteration, in the order they came."""
+
     first: OpTiming
     calls: int = 0
-    sum_ns: int = 0
     flops: float | None = 0.0
     moved_bytes: float | None = 0.0
     sum_bytes: int = 0
     threads: int = 0
-    wait_ns: int = 0
+    spent_ns: dict[int, int] = field(default_factory=dict)
+    waited_ns: dict[int, int] = field(default_factory=dict)
 
-    def add(self, op: OpTiming) -> None:
+    def add(self, op: OpTiming, iteration: int) -> None:
         """What isn't known of one call isn't known of the sum."""
         self.calls += 1
-        self.sum_ns += op.duration_ns
         self.sum_bytes += op.output_bytes
         self.threads = max(self.threads, op.threads)
-        self.wait_ns += op.wait_ns
+        self.spent_ns[iteration] = self.spent_ns.get(iteration, 0) + op.duration_ns
+        self.waited_ns[iteration] = self.waited_ns.get(iteration, 0) + op.wait_ns
         work = work_of(op.op_type, op.shapes)
         self.flops = _sum(self.flops, work.flops)
         self.moved_bytes = _sum(self.moved_bytes, work.moved_bytes)
 
 
-@dataclass
-class Outside:
-    """Sums of the time in which no operator ran: before the first, between two, after the last."""
+class Outside(NamedTuple):
+    """Time of a call in which no operator ran: before the first, between two, after the last."""
 
-    before_ns: int = 0
-    between_ns: int = 0
-    after_ns: int = 0
+    before_ns: float = 0.0
+    between_ns: float = 0.0
+    after_ns: float = 0.0
 
-    def add(self, latency_ns: int, ops: Sequence[OpTiming]) -> None:
-        """One iteration. Operators may run side by side, in any order."""
-        busy_until = None
-        for op in sorted(ops, key=lambda op: op.start_ns):
-            if busy_until is None:
-                self.before_ns += op.start_ns
-                busy_until = op.start_ns
-            self.between_ns += max(0, op.start_ns - busy_until)
-            busy_until = max(busy_until, op.start_ns + op.duration_ns)
-        if busy_until is not None:
-            self.after_ns += max(0, latency_ns - busy_until)
+
+def outside_of(latency_ns: int, ops: Sequence[OpTiming]) -> Outside:
+    """Of one iteration. Operators may run side by side, in any order."""
+    if not ops:
+        return Outside(before_ns=latency_ns)
+    ordered = sorted(ops, key=lambda op: op.start_ns)
+    before = busy_until = ordered[0].start_ns
+    between = 0
+    for op in ordered:
+        between += max(0, op.start_ns - busy_until)
+        busy_until = max(busy_until, op.start_ns + op.duration_ns)
+    return Outside(before, between, max(0, latency_ns - busy_until))
 
 
 @dataclass
 class OperatorTotals:
-    """Grows trace by trace, so that a live table needs no second pass over old traces."""
+    """Grows trace by trace, so that a live table needs no second pass over old traces.
+
+    Times are those of a typical traced iteration, each part by its own median: a call in which
+    others took the CPU lengthens whichever operator it met, and would count in a mean.
+    """
 
     iterations: int = 0
-    sum_ns: int = 0
-    outside: Outside = field(default_factory=Outside)
     _by_operator: dict[tuple[str, str], _Total] = field(default_factory=dict)
+    _outside: list[Outside] = field(default_factory=list)
+    # Time and wait of each operator, until another trace comes.
+    _typical: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     def add(self, trace: OpTimings, *, inner: bool = False) -> None:
         """Take in the operators of one traced round; with `inner`, those of nested graphs."""
-        self.iterations += trace.iterations
         for op in trace.inner if inner else trace.ops:
-            key = (op.name, op.op_type)
-            total = self._by_operator.get(key)
-            if total is None:
-                total = self._by_operator[key] = _Total(first=op)
-            total.add(op)
-            self.sum_ns += op.duration_ns
+            total = self._by_operator.setdefault((op.name, op.op_type), _Total(first=op))
+            total.add(op, self.iterations + op.iteration)
         by_iteration: dict[int, list[OpTiming]] = defaultdict(list)
         for op in trace.ops:
             by_iteration[op.iteration].append(op)
         for iteration, latency_ns in enumerate(trace.traced_latencies_ns):
-            self.outside.add(latency_ns, by_iteration[iteration])
+            self._outside.append(outside_of(latency_ns, by_iteration[iteration]))
+        self.iterations += trace.iterations
+        self._typical.clear()
 
-    def rows(self, label: str, whole_ns: int | None = None) -> list[OperatorRow]:
-        """One row an operator, longest first. `mean_ns` is its time in one iteration.
+    def outside(self) -> Outside:
+        """Of a typical iteration."""
+        if not self._outside:
+            return Outside()
+        return Outside(*(statistics.median(part) for part in zip(*self._outside, strict=True)))
 
-        Shares are of `whole_ns`, the sum over all iterations; None for these operators' own.
+    def traced_ns(self) -> float:
+        """Of all operators in one iteration."""
+        return sum(spent for spent, _ in self._times().values())
+
+    def _times(self) -> dict[tuple[str, str], tuple[float, float]]:
+        if not self._typical:
+            for key, total in self._by_operator.items():
+                parts = (total.spent_ns.values(), total.waited_ns.values())
+                spent, waited = (_typical(values, self.iterations) for values in parts)
+                self._typical[key] = (spent, waited)
+        return self._typical
+
+    def rows(self, label: str, whole_ns: float | None = None) -> list[OperatorRow]:
+        """One row an operator, longest first.
+
+        Shares are of `whole_ns`, time in one iteration; None for these operators' own.
         """
-        iterations = max(self.iterations, 1)
-        whole_ns = self.sum_ns if whole_ns is None else whole_ns
+        iterations, times = max(self.iterations, 1), self._times()
+        whole_ns = self.traced_ns() if whole_ns is None else whole_ns
         rows = [
             OperatorRow(
                 label=label,
                 name=total.first.name,
                 op_type=total.first.op_type,
                 calls=round(total.calls / iterations),
-                mean_ns=total.sum_ns / iterations,
-                share=total.sum_ns / whole_ns if whole_ns else 0.0,
+                traced_ns=times[key][0],
+                share=times[key][0] / whole_ns if whole_ns else 0.0,
                 flops=None if total.flops is None else total.flops / iterations,
                 moved_bytes=None if total.moved_bytes is None else total.moved_bytes / iterations,
                 source_nodes=total.first.source_nodes,
@@ -108,11 +132,16 @@ class OperatorTotals:
                 input_bytes=total.first.input_bytes,
                 weights_bytes=total.first.weights_bytes,
                 threads=total.threads,
-                wait_ns=total.wait_ns / iterations,
+                wait_ns=times[key][1],
             )
-            for total in self._by_operator.values()
+            for key, total in self._by_operator.items()
         ]
-        return sorted(rows, key=lambda row: -row.mean_ns)
+        return sorted(rows, key=lambda row: -row.traced_ns)
+
+
+def _typical(values: Collection[int], iterations: int) -> float:
+    """The median of the iterations that it ran in, times the share of those among all."""
+    return statistics.median(values) * len(values) / max(iterations, 1)
 
 
 def with_modules(rows: Sequence[OperatorRow], graph: ModelGraph) -> list[OperatorRow]:

@@ -90,7 +90,7 @@ def _region(
 
 
 def _sum_ns(rows: Sequence[OperatorRow]) -> float:
-    return sum(row.mean_ns for row in rows)
+    return sum(row.traced_ns for row in rows)
 
 
 def _steps(part: Part, lanes: tuple[LaneOperators, LaneOperators]) -> list[tuple[str, str]]:

@@ -30,8 +30,8 @@ class Bound(enum.StrEnum):
 class Roofline(Struct, frozen=True, kw_only=True):
     """Of one operator in traced time. `intensity` is in FLOPs a byte; None: not known.
 
-    `ceiling_share`: how near it comes to the nearer ceiling. Over 1 where data lies in caches, or
-    where other processes slowed the measurement of the ceiling.
+    `ceiling_share`: how near it comes to the nearer measured ceiling. Over 1 where data lies in
+    caches, or where other processes slowed that measurement.
     """
 
     intensity: float | None = None
@@ -52,13 +52,18 @@ def highest(found: Sequence[Ceiling]) -> Ceiling | None:
     )
 
 
-def roofline(row: OperatorRow, ceiling: Ceiling | None) -> Roofline:
-    """`bound` is told of operators on float32, the dtype of the ceilings, alone."""
-    flops, moved, seconds = row.flops, row.moved_bytes, row.mean_ns / 1e9
+def roofline(row: OperatorRow, ceiling: Ceiling | None, *, slowed: bool = False) -> Roofline:
+    """`bound` is told of operators on float32, the dtype of the ceilings, alone.
+
+    `slowed`: tracing slows the lane a lot. What neither ceiling explains may be its cost, then.
+    """
+    flops, moved, seconds = row.flops, row.moved_bytes, row.traced_ns / 1e9
     intensity = flops / moved if flops is not None and moved else None
     if seconds <= 0:
         return Roofline(intensity=intensity)
     share, bound = _bound(row, ceiling, seconds)
+    if slowed and bound is Bound.OVERHEAD:
+        bound = None
     return Roofline(
         intensity=intensity,
         flops_per_s=None if flops is None else flops / seconds,

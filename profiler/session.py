@@ -12,7 +12,7 @@ from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
-from profiler.operators import OperatorTotals, with_modules
+from profiler.operators import OperatorTotals, Outside, with_modules
 from profiler.roofline import Roofline, highest, roofline
 from profiler.search.record import SearchRecord
 from profiler.search.result import sentences as search_sentences
@@ -98,6 +98,9 @@ class Session:
     )
     _inner_totals: dict[str, OperatorTotals] = field(
         default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
+    )
+    _figures: dict[str, tuple[object, TraceFigures | None]] = field(
+        default_factory=dict, compare=False, repr=False
     )
     _explainer: Explainer = field(default_factory=Explainer, compare=False, repr=False)
     _explanations: dict[tuple[str, str], tuple[object, Explanation | None]] = field(
@@ -242,8 +245,10 @@ class Session:
         On a GPU an operator's time is that of its launches, which says nothing of its rates.
         """
         if self.spec(row.label).device != "cpu":
-            return roofline(msgspec.structs.replace(row, mean_ns=0.0), None)
-        return roofline(row, self.ceiling(row.label))
+            return roofline(msgspec.structs.replace(row, traced_ns=0.0), None)
+        figures = self.trace_figures(row.label)
+        slowed = figures is not None and not figures.believable
+        return roofline(row, self.ceiling(row.label), slowed=slowed)
 
     def ceiling(self, label: str) -> Ceiling | None:
         """The best that lanes on the CPU with as many threads reached; None before a trace.
@@ -264,7 +269,7 @@ class Session:
     def inner_operators(self, label: str) -> list[OperatorRow]:
         """Of nested graphs (bodies of If, Loop, Scan); their time is in that of `operators`."""
         inner, totals = self._inner_totals.get(label), self._totals.get(label)
-        return inner.rows(label, totals.sum_ns) if inner and totals else []
+        return inner.rows(label, totals.traced_ns()) if inner and totals else []
 
     def baseline(self) -> str:
         """The plan's baseline lane; where it has nothing, the first lane that was measured.
@@ -281,14 +286,18 @@ class Session:
         return chosen if chosen in measured or not measured else measured[0]
 
     def trace_figures(self, label: str) -> TraceFigures | None:
-        """How well the lane's trace stands for its timed latency; None without a trace."""
-        totals = self._totals.get(label)
-        return trace_figures(
-            self.traces.get(label, ()),
-            self._operators(label),
-            self.latency_stats(label),
-            totals.outside if totals else None,
-        )
+        """How well the lane's trace stands for its timed latency; None without a trace.
+
+        Kept until the lane's rounds or traces change.
+        """
+        traces, totals = self.traces.get(label, ()), self._totals.get(label)
+        state = (len(traces), len(self.rounds.get(label, ())), self.set_aside())
+        kept = self._figures.get(label)
+        if kept is None or kept[0] != state:
+            outside = totals.outside() if totals else Outside()
+            rows, stats = self._operators(label), self.latency_stats(label)
+            kept = self._figures[label] = (state, trace_figures(traces, rows, stats, outside))
+        return kept[1]
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:
         """Why one is faster than the other, region by region; None until both were traced.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -9,16 +10,20 @@ from msgspec import Struct
 from profiler.operators import Outside
 from profiler.types import LatencyStats, OperatorRow, OpTimings
 
+# Above this, what a trace says of small operators is what tracing itself costs.
+MOST_TRACING_COST = 1.5
+NOTHING = Outside()
+
 
 class TraceFigures(Struct, frozen=True, kw_only=True):
-    """Of one lane, in ns of one iteration.
+    """Of one lane, in ns of one typical iteration: medians over the traced ones.
 
-    `coverage`: operators' sum over traced latency, the rest is the engine's overhead.
+    `before_ns`, `between_ns` and `after_ns` tell when in a traced call no operator ran: before the
+    first one (inputs checked, weights fetched), between two (dispatch), after the last.
+    `coverage`: operators' sum over that sum and these; the rest is the engine's overhead.
     `tracing_cost`: traced latency over the timed p50, so 1.2 is 20 % slower. `scale` takes an
     operator's traced time to its part of the timed p50: as if tracing slowed all alike.
-    `overhead_ns` is what is left of the timed p50. `before_ns`, `between_ns` and `after_ns` tell
-    when in a traced call no operator ran: before the first one (inputs checked, weights fetched),
-    between two (dispatch), after the last.
+    `overhead_ns` is what is left of the timed p50.
     """
 
     operators_ns: float
@@ -32,43 +37,51 @@ class TraceFigures(Struct, frozen=True, kw_only=True):
     between_ns: float = 0.0
     after_ns: float = 0.0
 
+    @property
+    def believable(self) -> bool:
+        """Where tracing slows a lane a lot, it is the smallest operators that seem to cost most."""
+        return self.tracing_cost <= MOST_TRACING_COST
+
+    @property
+    def outside_ns(self) -> float:
+        """Traced time in which no operator ran."""
+        return self.before_ns + self.between_ns + self.after_ns
+
     def outside(self) -> str:
         """Where the engine's own time lies, in words."""
+        whole_ns = self.operators_ns + self.outside_ns
         parts = (
             (self.before_ns, "before the first operator"),
             (self.between_ns, "between operators"),
             (self.after_ns, "after the last"),
         )
-        return ", ".join(
-            f"{time_ns / self.traced_ns:.1%} {when}" for time_ns, when in parts if self.traced_ns
-        )
+        return ", ".join(f"{time_ns / whole_ns:.1%} {when}" for time_ns, when in parts if whole_ns)
 
 
 def trace_figures(
     traces: Sequence[OpTimings],
     rows: Sequence[OperatorRow],
     stats: LatencyStats | None,
-    outside: Outside | None = None,
+    outside: Outside = NOTHING,
 ) -> TraceFigures | None:
     """None without a trace. Without a timed latency, the traced one stands for it."""
     latencies = [latency for trace in traces for latency in trace.traced_latencies_ns]
-    operators_ns = sum(row.mean_ns for row in rows)
+    operators_ns = sum(row.traced_ns for row in rows)
     if not latencies or operators_ns <= 0:
         return None
-    traced_ns = sum(latencies) / len(latencies)
+    traced_ns = statistics.median(latencies)
     timed_ns = stats.p50_ns if stats else traced_ns
-    # Operators that run side by side add up to more than the latency.
-    whole_ns = max(traced_ns, operators_ns)
-    scale = timed_ns / whole_ns
+    # Not the latency: medians of parts add up to another sum, and operators may run side by side.
+    coverage = operators_ns / (operators_ns + sum(outside))
     return TraceFigures(
         operators_ns=operators_ns,
         traced_ns=traced_ns,
         timed_ns=timed_ns,
-        coverage=operators_ns / traced_ns if traced_ns else 0.0,
+        coverage=coverage,
         tracing_cost=traced_ns / timed_ns if timed_ns else 0.0,
-        scale=scale,
-        overhead_ns=timed_ns - operators_ns * scale,
-        before_ns=outside.before_ns / len(latencies) if outside else 0.0,
-        between_ns=outside.between_ns / len(latencies) if outside else 0.0,
-        after_ns=outside.after_ns / len(latencies) if outside else 0.0,
+        scale=timed_ns * coverage / operators_ns,
+        overhead_ns=timed_ns * (1 - coverage),
+        before_ns=outside.before_ns,
+        between_ns=outside.between_ns,
+        after_ns=outside.after_ns,
     )

@@ -604,7 +604,7 @@ class GraphDescribed(Event, frozen=True, kw_only=True):
 
 
 class Ceiling(Struct, frozen=True, kw_only=True):
-    """What an engine reached on large, simple operators: `how` says on which. In float32."""
+    """The best that an engine reached on large, simple operators in float32; `how`: on which."""
 
     flops_per_s: float
     bytes_per_s: float
@@ -1176,8 +1176,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):
-    """One operator of one lane, over all traced iterations. `share` is of the lane's traced sum.
+    """One operator of one lane in a typical traced iteration.
 
+    `traced_ns` is its time, the median over traced iterations; `share` is of the lane's sum.
     `flops` and `moved_bytes` are of all its calls in one iteration, as `profiler.work` counts them
     from the shapes; None where that isn't known. What the engine itself tells: `output_bytes` is
     the size of what it gives in one iteration; 0 where it isn't known. Other sizes are of one call,
@@ -1189,7 +1190,7 @@ class OperatorRow(Struct, frozen=True, kw_only=True):
     name: str
     op_type: str
     calls: int
-    mean_ns: float
+    traced_ns: float
     share: float
     flops: float | None = None
     moved_bytes: float | None = None

@@ -88,7 +88,7 @@ def row(
     *,
     nodes: tuple[str, ...] = (),
     scope: str = "",
-    mean_ns: float = UNIT_NS,
+    traced_ns: float = UNIT_NS,
 ) -> OperatorRow:
     """One operator of a lane."""
     return OperatorRow(
@@ -96,7 +96,7 @@ def row(
         name=name,
         op_type=op_type,
         calls=1,
-        mean_ns=mean_ns,
+        traced_ns=traced_ns,
         share=0.0,
         source_nodes=nodes,
         scope=scope,

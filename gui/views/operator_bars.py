@@ -95,6 +95,6 @@ class OperatorBars(QWidget):
             painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter, name)
             if figures:
                 where = QRect(area.right() - figures, top, figures, ROW_HEIGHT - 3)
-                text = f"{row.mean_ns / 1e3:.0f} µs {row.share:.0%}"
+                text = f"{row.traced_ns / 1e3:.0f} µs {row.share:.0%}"
                 right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
                 painter.drawText(where, right, text)

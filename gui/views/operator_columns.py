@@ -61,9 +61,9 @@ COLUMNS = (
     Column("Calls", lambda c: str(c.row.calls), lambda c: c.row.calls, width=56),
     Column(
         "µs, traced",
-        lambda c: f"{c.row.mean_ns / 1e3:.1f}",
-        lambda c: c.row.mean_ns,
-        "In one traced iteration",
+        lambda c: f"{c.row.traced_ns / 1e3:.1f}",
+        lambda c: c.row.traced_ns,
+        "In one traced iteration, the median",
         width=108,
     ),
     Column("Share", lambda c: f"{c.row.share:.1%}", lambda c: c.row.share, width=76),
@@ -78,8 +78,8 @@ COLUMNS = (
         lambda c: c.roofline.ceiling_share,
         "{:.0%}",
         1.0,
-        "How near it comes to the engine's own best rate here; over 100 % in caches, or where the "
-        "machine was busy",
+        "How near it comes to the measured ceiling, the engine's own best rate here; over 100 % in "
+        "caches, or where others had the CPU while that was measured",
         at_first=True,
     ),
     measured(

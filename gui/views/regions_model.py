@@ -263,7 +263,7 @@ def _operators(owner: Item, region: Region) -> list[Item]:
     for lane, rows in enumerate(region.operators):
         scale = region.timed_ns[lane] / region.traced_ns[lane] if region.traced_ns[lane] else 0.0
         for row in rows:
-            time = row.mean_ns * scale
+            time = row.traced_ns * scale
             times = (time, None) if lane == 0 else (None, time)
             does = f"{row.op_type}, ≈ by bytes moved" if row.estimated else row.op_type
             found.append(Item(row.name, does, times, owner, len(found), region, is_operator=True))

@@ -1,39 +1,51 @@
-"""What ONNX Runtime reaches here on one large product and one large copy."""
+"""What ONNX Runtime reaches here on products and passes over memory."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
+from profiler.engines.ceilings import PARTS, PASSED_BYTES, SIDES, Try, measured, product_flops
 from profiler.types import Ceiling
-
-# Large enough for every core; the copy's operands don't fit into caches.
-SIDE, COPIED_BYTES, REPETITIONS = 1024, 64 << 20, 5
 
 
 def measure_ceiling(options: Any) -> Ceiling:
-    """On the CPU with these session options, the best of some calls; takes about 0.3 s.
+    """On the CPU with these session options.
 
-    LeakyRelu stands for the copy: it reads and writes each element once, on all threads.
+    LeakyRelu stands for the pass: it reads and writes each element once, on all threads.
     """
-    dims = [SIDE, SIDE]
-    product = _model("MatMul", ["a", "b"], dims, {})
-    moved = _model("LeakyRelu", ["a"], [COPIED_BYTES // 4], {"alpha": 0.5})
-    product_ns = _fastest_ns(product, options, {"a": dims, "b": dims})
-    moved_ns = _fastest_ns(moved, options, {"a": [COPIED_BYTES // 4]})
-    return Ceiling(
-        flops_per_s=2 * SIDE**3 / product_ns * 1e9,
-        bytes_per_s=2 * COPIED_BYTES / moved_ns * 1e9,
-        how=f"ONNX Runtime's MatMul of {SIDE} x {SIDE} and LeakyRelu of {COPIED_BYTES >> 20} MiB, "
-        "float32",
+    product = _session("MatMul", ["a", "b"], 2, options)
+    passing = _session("LeakyRelu", ["a"], 1, options, alpha=0.5)
+    products: list[Try] = [
+        (product_flops(side), _call(product, {"a": _ones(side, side), "b": _ones(side, side)}))
+        for side in SIDES
+    ]
+    source, target = _ones(PASSED_BYTES // 4), _ones(PASSED_BYTES // 4)
+    pieces = zip(np.split(source, PARTS), np.split(target, PARTS), strict=True)
+    passes: list[Try] = [
+        (2.0 * a.nbytes, _call(passing, {"a": a}, result))
+        for a, result in (*pieces, (source, target))
+    ]
+    return measured(
+        products,
+        passes,
+        f"ONNX Runtime's MatMul of {' and '.join(map(str, SIDES))} squared and LeakyRelu over "
+        f"{PASSED_BYTES >> 20} MiB, float32",
     )
 
 
-def _model(op_type: str, inputs: list[str], dims: list[int], attributes: dict[str, Any]) -> bytes:
+def _ones(*dims: int) -> Any:
+    return np.ones(dims, dtype=np.float32)
+
+
+def _session(op_type: str, inputs: list[str], rank: int, options: Any, **attributes: Any) -> Any:
+    """One node, of any sizes."""
+    dims = [f"d{axis}" for axis in range(rank)]
     graph = helper.make_graph(
         [helper.make_node(op_type, inputs, ["y"], **attributes)],
         "ceiling",
@@ -42,22 +54,15 @@ def _model(op_type: str, inputs: list[str], dims: list[int], attributes: dict[st
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
-    content: bytes = model.SerializeToString()
-    return content
+    content = model.SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _fastest_ns(model: bytes, options: Any, shapes: dict[str, list[int]]) -> int:
+def _call(session: Any, feeds: dict[str, Any], result: Any = None) -> Callable[[], object]:
     """Inputs and output are bound, so that nothing is allocated in a timed call."""
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
-    for name, dims in shapes.items():
-        value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ones(dims, dtype=np.float32))
-        binding.bind_ortvalue_input(name, value)
-    result = np.empty(next(iter(shapes.values())), dtype=np.float32)
-    binding.bind_ortvalue_output("y", onnxruntime.OrtValue.ortvalue_from_numpy(result))
-    latencies = []
-    for _ in range(REPETITIONS):
-        started = time.perf_counter_ns()
-        session.run_with_iobinding(binding)
-        latencies.append(time.perf_counter_ns() - started)
-    return min(latencies)
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+    target = np.empty_like(feeds["a"]) if result is None else result
+    binding.bind_ortvalue_output("y", onnxruntime.OrtValue.ortvalue_from_numpy(target))
+    return partial(session.run_with_iobinding, binding)

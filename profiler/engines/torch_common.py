@@ -68,15 +68,20 @@ def load_python_module(command: Load) -> tuple[torch.nn.Module, str]:
 
 def make_tensors(command: Load, module: torch.nn.Module) -> list[torch.Tensor]:
     """Inputs in the order of the module's arguments, on the lane's device."""
-    return tensors_of(command.inputs, module, command.spec.device)
+    return tensors_of(command.inputs, input_names(module), command.spec.device)
+
+
+def input_names(module: torch.nn.Module) -> tuple[str, ...]:
+    """In the order of the module's arguments; empty where they are the plan's."""
+    return tuple(getattr(module, "meta", {}).get("input_names", ()))
 
 
 def tensors_of(
-    inputs: Sequence[InputSpec], module: torch.nn.Module, device: str
+    inputs: Sequence[InputSpec], names: Sequence[str], device: str
 ) -> list[torch.Tensor]:
     """The same for any inputs."""
     arrays = make_arrays(inputs)
-    names = getattr(module, "meta", {}).get("input_names", list(arrays))
+    names = names or list(arrays)
     missing = [name for name in names if name not in arrays]
     if missing:
         raise EngineError(f"The model takes inputs that have no values: {', '.join(missing)}.")

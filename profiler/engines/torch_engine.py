@@ -29,7 +29,7 @@ class TorchEngine:
         self._device = command.spec.device
         self._on_cuda = self._device.startswith("cuda")
         self._module: Any = None
-        self._names_of: torch.nn.Module = torch.nn.Identity()
+        self._input_names: tuple[str, ...] = ()
         self._tensors: list[torch.Tensor] = []
         # Entered once: a deployment would not enter it for every call.
         self._inference_mode = torch.inference_mode()
@@ -42,12 +42,12 @@ class TorchEngine:
         self._inference_mode.__enter__()
         module = self.loaded()
         self._tensors = torch_common.make_tensors(self._command, module)
+        # Whoever is called in its place (torch.compile, TorchScript) has none.
+        self._input_names = torch_common.input_names(module)
         if precision := self._command.spec.options.get("precision"):
             module = torch_precision.in_precision(module, str(precision))
             self._tensors = torch_precision.cast(self._tensors, str(precision))
             self.graph_note += f", in {precision}"
-        # Whoever is called in its place (torch.compile, TorchScript) has no names of inputs.
-        self._names_of = module
         self._module = self.prepared(module.to(self._device))
 
     def loaded(self) -> torch.nn.Module:
@@ -98,8 +98,9 @@ class TorchEngine:
         )
 
     def called_with(self, inputs: tuple[InputSpec, ...]) -> Callable[[], object]:
-        tensors = torch_common.tensors_of(inputs, self._names_of, self._device)
-        tensors = torch_precision.cast(tensors, str(self._command.spec.options.get("precision")))
+        tensors = torch_common.tensors_of(inputs, self._input_names, self._device)
+        precision = str(self._command.spec.options.get("precision", ""))
+        tensors = torch_precision.cast(tensors, precision)
         return lambda: self._module(*tensors)
 
     def save_outputs(self, path: Path) -> None:
@@ -125,5 +126,4 @@ class TorchEngine:
 
     def close(self) -> None:
         self._module = None
-        self._names_of = torch.nn.Identity()
         self._inference_mode.__exit__(None, None, None)

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from profiler.engines.ceilings import PARTS, PASSED_BYTES, SIDES, Try, measured, product_flops
 from profiler.types import Ceiling, Compilation, KernelUse
 
-# Large enough for every core; the copy's operands don't fit into caches.
-SIDE, COPIED_BYTES, REPETITIONS = 1024, 64 << 20, 5
 TRACED_CALLS = 3
 MOST_REASONS, REASON_LENGTH = 3, 300
 
 
 def measure_ceiling() -> Ceiling:
-    """On the CPU, the best of some products and copies in float32; takes about 0.3 s."""
-    a, b, product = (torch.ones(SIDE, SIDE) for _ in range(3))
-    source, target = torch.ones(COPIED_BYTES // 4), torch.zeros(COPIED_BYTES // 4)
-    product_ns = _fastest_ns(lambda: torch.mm(a, b, out=product))
-    copy_ns = _fastest_ns(lambda: target.copy_(source))
-    return Ceiling(
-        flops_per_s=2 * SIDE**3 / product_ns * 1e9,
-        bytes_per_s=2 * COPIED_BYTES / copy_ns * 1e9,
-        how=f"PyTorch's mm of {SIDE} x {SIDE} and copy of {COPIED_BYTES >> 20} MiB, float32",
+    """On the CPU, of products and copies in float32."""
+    matrices = [[torch.ones(side, side) for _ in range(3)] for side in SIDES]
+    products: list[Try] = [
+        (product_flops(a.shape[0]), partial(torch.mm, a, b, out=out)) for a, b, out in matrices
+    ]
+    source, target = torch.ones(PASSED_BYTES // 4), torch.zeros(PASSED_BYTES // 4)
+    pieces = zip(source.chunk(PARTS), target.chunk(PARTS), strict=True)
+    passes: list[Try] = [(2.0 * a.nbytes, partial(b.copy_, a)) for a, b in pieces]
+    passes.append((2.0 * PASSED_BYTES, partial(target.copy_, source)))
+    return measured(
+        products,
+        passes,
+        f"PyTorch's mm of {' and '.join(map(str, SIDES))} squared and copy of "
+        f"{PASSED_BYTES >> 20} MiB, float32",
     )
-
-
-def _fastest_ns(call: Callable[[], object]) -> int:
-    latencies = []
-    for _ in range(REPETITIONS):
-        started = time.perf_counter_ns()
-        call()
-        latencies.append(time.perf_counter_ns() - started)
-    return min(latencies)
 
 
 def kernel_use(call: Callable[[], object], settled: Callable[[], None]) -> KernelUse:

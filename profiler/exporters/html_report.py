@@ -195,7 +195,7 @@ def _operators(session: Session) -> str:
                 escape(row.op_type),
                 f'<span class="bar" style="width:{140 * row.share / largest:.0f}px;'
                 f'background:{colour}"></span>{row.share:.1%}',
-                f"{row.mean_ns / 1e3:.1f}",
+                f"{row.traced_ns / 1e3:.1f}",
             )
             for row in rows[:TOP_OPERATORS]
         ]

@@ -34,8 +34,8 @@ def rule(function: Rule) -> Rule:
 
 def share_of(rows: list[OperatorRow], wanted: Callable[[OperatorRow], bool]) -> float:
     """Of the lane's operator time."""
-    whole = sum(row.mean_ns for row in rows)
-    return sum(row.mean_ns for row in rows if wanted(row)) / whole if whole else 0.0
+    whole = sum(row.traced_ns for row in rows)
+    return sum(row.traced_ns for row in rows if wanted(row)) / whole if whole else 0.0
 
 
 def of_kinds(kinds: frozenset[str]) -> Callable[[OperatorRow], bool]:

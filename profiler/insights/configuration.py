@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from profiler.insights.base import Insight, rule, share_of
 from profiler.insights.machine import logical_cpus, physical_cores
+from profiler.measured import callers
 from profiler.session import Session
 from profiler.types import EngineKind, OperatorRow, ThreadUse
 
@@ -80,6 +81,8 @@ def too_few_threads(session: Session) -> Iterator[Insight]:
     cores = physical_cores(session)
     for label in session.labels():
         threads, use = _threads(session, label)
+        # Callers side by side have a core each.
+        threads *= callers(session.spec(label))
         if use is None or session.spec(label).device != "cpu" or 2 * threads > cores:
             continue
         rows = session.operators(label)
@@ -107,7 +110,7 @@ def _threads(session: Session, label: str) -> tuple[int, ThreadUse | None]:
 
 def _waiting_share(rows: Sequence[OperatorRow]) -> float | None:
     """The calling thread's wait for others over operator time; None where no engine tells it."""
-    whole_ns = sum(row.mean_ns for row in rows)
+    whole_ns = sum(row.traced_ns for row in rows)
     if not whole_ns or not any(row.threads for row in rows):
         return None
     return min(1.0, sum(row.wait_ns for row in rows) / whole_ns)

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from profiler.insights.base import Insight, rule
 from profiler.insights.machine import physical_cores
+from profiler.measured import callers
 from profiler.roofline import Bound
 from profiler.session import Session
 from profiler.types import EngineKind, OperatorRow, RoundKind
@@ -61,7 +62,7 @@ def batch_of_one(session: Session) -> Iterator[Insight]:
     if not firsts or any(size != 1 for _, size in firsts) or not dynamic:
         return
     for label in session.labels():
-        use = _low_use(session, label)
+        use = _low_use(session, label) if callers(session.spec(label)) == 1 else ""
         if use:
             yield Insight(
                 rule="batch_of_one",
@@ -77,9 +78,9 @@ def batch_of_one(session: Session) -> Iterator[Insight]:
 
 @rule
 def memory_bound(session: Session) -> Iterator[Insight]:
-    """Most operator time goes to operators that move bytes as fast as the machine does."""
+    """Most operator time goes to moving bytes nearly as fast as the engine does at all."""
     for label in session.labels():
-        rows, share = _bound_rows(session, label, Bound.MEMORY, 0.0)
+        rows, share = _bound_rows(session, label, Bound.MEMORY)
         if share >= BOUND_FROM:
             yield Insight(
                 rule="memory_bound",
@@ -95,15 +96,15 @@ def memory_bound(session: Session) -> Iterator[Insight]:
 
 @rule
 def compute_bound(session: Session) -> Iterator[Insight]:
-    """Most operator time goes to arithmetic that is near what the engine reaches at all."""
+    """Most operator time goes to arithmetic nearly as fast as the engine does at all."""
     for label in session.labels():
-        rows, share = _bound_rows(session, label, Bound.COMPUTE, NEAR_CEILING)
+        rows, share = _bound_rows(session, label, Bound.COMPUTE)
         if share >= BOUND_FROM:
             yield Insight(
                 rule="compute_bound",
                 label=label,
                 sentence=f"{session.name(label)} spends {share:.0%} of its operator time on "
-                "arithmetic near the machine's limit",
+                "arithmetic near the measured ceiling",
                 evidence=_rates(session, rows),
                 remedy="Only less or narrower arithmetic is faster: a smaller model, int8 or "
                 "bfloat16 where the CPU has instructions for it, or a GPU.",
@@ -111,14 +112,12 @@ def compute_bound(session: Session) -> Iterator[Insight]:
             )
 
 
-def _bound_rows(
-    session: Session, label: str, bound: Bound, least: float
-) -> tuple[list[OperatorRow], float]:
-    """The lane's operators with that limit, at least that near to it, and their share of time."""
+def _bound_rows(session: Session, label: str, bound: Bound) -> tuple[list[OperatorRow], float]:
+    """The lane's operators that come near to that limit, and their share of time."""
     found = []
     for row in session.operators(label):
         figures = session.roofline(row)
-        if figures.bound is bound and (figures.ceiling_share or 0.0) >= least:
+        if figures.bound is bound and (figures.ceiling_share or 0.0) >= NEAR_CEILING:
             found.append(row)
     return found, sum(row.share for row in found)
 
@@ -135,7 +134,7 @@ def _rates(session: Session, rows: list[OperatorRow]) -> str:
         )
     ceiling = session.ceiling(rows[0].label)
     limits = (
-        f"; here at most {ceiling.flops_per_s / 1e9:.3g} GFLOP/s and "
+        f"; measured ceilings {ceiling.flops_per_s / 1e9:.3g} GFLOP/s and "
         f"{ceiling.bytes_per_s / 1e9:.3g} GB/s"
         if ceiling
         else ""
@@ -163,7 +162,7 @@ def _low_use(session: Session, label: str) -> str:
         return ""
     return (
         f"{cores} cores; {flops / stats.p50_ns:.3g} GFLOP/s of "
-        f"{ceiling.flops_per_s / 1e9:.3g} that the engine reaches"
+        f"{ceiling.flops_per_s / 1e9:.3g} that the engine reached (measured ceiling)"
     )
 
 

@@ -14,12 +14,15 @@ def op(name: str, kind: str, duration: int, *nodes: str) -> OpTiming:
 
 
 def test_a_fused_operator_gives_its_time_to_each_of_its_nodes() -> None:
-    found = operator_heat([row("f", "Conv", 0, nodes=("c", "r"), mean_ns=10)], 2.0)
+    found = operator_heat([row("f", "Conv", 0, nodes=("c", "r"), traced_ns=10)], 2.0)
     assert found == {name: NodeHeat(amount=20, nodes=2) for name in "cr"}
 
 
 def test_operators_of_one_node_add_up() -> None:
-    rows = [row("a", "A", 0, nodes=("c",), mean_ns=1), row("b", "B", 1, nodes=("c",), mean_ns=2)]
+    rows = [
+        row("a", "A", 0, nodes=("c",), traced_ns=1),
+        row("b", "B", 1, nodes=("c",), traced_ns=2),
+    ]
     assert operator_heat(rows) == {"c": NodeHeat(amount=3)}
 
 

@@ -31,6 +31,7 @@ from profiler.types import (
     RunPlan,
     RunStarted,
     TelemetrySample,
+    ThreadUse,
 )
 from tests.sample_session import MODEL, session_of
 from tests.traced_lanes import node
@@ -67,6 +68,7 @@ def session(
     fast: Sequence[OpTiming] = (),
     *,
     latency_ms: int = 10,
+    traced_ms: int | None = None,
     engine: EngineKind = EngineKind.ORT,
     note: str = "",
     first_ms: int = 10,
@@ -150,7 +152,7 @@ def session(
                     label=label,
                     round=0,
                     iterations=1,
-                    traced_latencies_ns=(latency_ms * MS,),
+                    traced_latencies_ns=((traced_ms or latency_ms) * MS,),
                     ops=tuple(msgspec.structs.replace(o, start_ns=i) for i, o in enumerate(ops)),
                 )
             )
@@ -234,6 +236,18 @@ def test_moves_count_for_nothing_where_tracing_made_them_large() -> None:
     trace = slow.traces["fast"][0]
     slow.traces["fast"][0] = msgspec.structs.replace(trace, traced_latencies_ns=(30 * MS,))
     assert "moves_and_casts" not in {insight.rule for insight in find_insights(slow)}
+
+
+def test_callers_side_by_side_are_not_taken_for_overhead_or_idle_cores() -> None:
+    """A traced call has the machine for itself; a timed one shares it with another."""
+    large = "float[512, 512], float[512, 512] -> float[512, 512]"
+    found = {}
+    for count in (1, 2):
+        product = op("m", "MatMul", 3, "a", shapes=large)
+        threads = Examined(threads=ThreadUse(threads=1))
+        found[count] = session(fast=[product], traced_ms=3, found=threads, callers=count)
+    assert [insight.rule for insight in find_insights(found[1])] == ["too_few_threads"]
+    assert find_insights(found[2]) == []
 
 
 def test_the_most_costly_come_first() -> None:

@@ -25,9 +25,9 @@ GRAPH = ModelGraph(
 
 
 def test_each_part_is_a_row_with_its_share_of_the_time() -> None:
-    rows = [row("kernel", "graph_0_cpp_fused_0", 0, nodes=("a", "b", "c"), mean_ns=1000)]
+    rows = [row("kernel", "graph_0_cpp_fused_0", 0, nodes=("a", "b", "c"), traced_ns=1000)]
     found = divided(LaneOperators(rows, GRAPH)).rows
-    assert [(r.name, r.mean_ns, r.source_nodes, r.scope, r.estimated) for r in found] == [
+    assert [(r.name, r.traced_ns, r.source_nodes, r.scope, r.estimated) for r in found] == [
         ("kernel [1/2]", 750, ("a",), "first", True),
         ("kernel [2/2]", 250, ("b", "c"), "second", True),
     ]

@@ -54,8 +54,8 @@ def test_nodes_of_bodies_are_told_apart_and_not_counted_twice(tmp_path: Path) ->
     assert calls["y › then_branch › mm"] == calls["y › then_branch › br"] == 1
     assert not any("else_branch" in name for name in calls)
     loop = next(row for row in outer if row.op_type == "Loop")
-    within = sum(row.mean_ns for row in inner if row.source_nodes[-1].startswith("looped"))
-    assert 0 < within <= loop.mean_ns
+    within = sum(row.traced_ns for row in inner if row.source_nodes[-1].startswith("looped"))
+    assert 0 < within <= loop.traced_ns
 
 
 def test_memory_is_what_the_nodes_give(tmp_path: Path) -> None:

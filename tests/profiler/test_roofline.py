@@ -18,7 +18,7 @@ def row(flops: float | None, moved: float | None, ms: float, dtype: str = "float
         name="op",
         op_type="Conv",
         calls=1,
-        mean_ns=ms * 1e6,
+        traced_ns=ms * 1e6,
         share=1.0,
         flops=flops,
         moved_bytes=moved,
@@ -54,6 +54,13 @@ def test_what_is_not_known_has_no_limit() -> None:
     assert roofline(row(1e6, 1e6, 0.0), CEILING).flops_per_s is None
     # Ceilings are of float32.
     assert roofline(row(8e7, 1e6, 1.0, "double"), CEILING).bound is None
+
+
+def test_what_tracing_itself_may_explain_is_not_called_overhead() -> None:
+    small, large = row(1e6, 1e5, 1.0), row(8e7, 1e6, 1.0)
+    assert roofline(small, CEILING, slowed=True).bound is None
+    assert roofline(small, CEILING, slowed=True).ceiling_share == pytest.approx(0.01)
+    assert roofline(large, CEILING, slowed=True).bound is Bound.COMPUTE
 
 
 def test_the_best_of_each_figure_counts() -> None:

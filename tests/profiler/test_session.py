@@ -130,7 +130,7 @@ def test_operators_are_summed_over_traces() -> None:
             )
         )
     rows = session.operators("ort")
-    assert [(r.name, r.op_type, r.calls, r.mean_ns, r.share) for r in rows] == [
+    assert [(r.name, r.op_type, r.calls, r.traced_ns, r.share) for r in rows] == [
         ("a", "Conv", 1, 30.0, 0.75),
         ("b", "Relu", 1, 10.0, 0.25),
     ]

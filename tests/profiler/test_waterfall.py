@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from profiler.operators import OperatorTotals
+from profiler.operators import OperatorTotals, Outside
 from profiler.regions import Region
 from profiler.trace_figures import TraceFigures, trace_figures
 from profiler.types import LatencyStats, OpTiming, OpTimings
@@ -114,13 +114,21 @@ def stats(p50_ns: float) -> LatencyStats:
 
 
 def test_figures_of_a_trace() -> None:
-    found = trace_figures([trace(1100, 1300)], [row("a", "A", 0, mean_ns=900)], stats(1000))
+    rows, outside = [row("a", "A", 0, traced_ns=900)], Outside(before_ns=200, after_ns=100)
+    found = trace_figures([trace(1100, 9000, 1200)], rows, stats(1000), outside)
     assert found is not None
     assert (found.traced_ns, found.timed_ns) == (1200, 1000)
     assert found.coverage == 0.75
     assert found.tracing_cost == 1.2
     assert found.operators_ns * found.scale + found.overhead_ns == pytest.approx(1000)
     assert found.overhead_ns == pytest.approx(250)
+
+
+@pytest.mark.parametrize(("traced_ns", "believable"), [(900, True), (1500, True), (1600, False)])
+def test_tracing_that_slows_a_lot_is_not_believed(traced_ns: int, believable: bool) -> None:
+    found = trace_figures([trace(traced_ns)], [row("a", "A", 0, traced_ns=900)], stats(1000))
+    assert found is not None
+    assert found.believable == believable
 
 
 def test_the_engines_own_time_is_told_by_where_it_lies() -> None:
@@ -138,19 +146,24 @@ def test_the_engines_own_time_is_told_by_where_it_lies() -> None:
     whole = msgspec.structs.replace(trace(200, 200), ops=ops)
     totals = OperatorTotals()
     totals.add(whole)
-    found = trace_figures([whole], totals.rows("l"), None, totals.outside)
+    found = trace_figures([whole], totals.rows("l"), None, totals.outside())
     assert found is not None
+    # Medians of 50 and 100, 20 and 0, 10 and 0.
     assert (found.before_ns, found.between_ns, found.after_ns) == (75, 10, 5)
+    # Two of 20 in one iteration of two, and the median of 90 and 100.
+    assert found.operators_ns == 115
     assert found.outside() == (
-        "37.5% before the first operator, 5.0% between operators, 2.5% after the last"
+        "36.6% before the first operator, 4.9% between operators, 2.4% after the last"
     )
 
 
 def test_operators_side_by_side_leave_no_negative_overhead() -> None:
-    found = trace_figures([trace(1000)], [row("a", "A", 0, mean_ns=1500)], stats(900))
+    found = trace_figures([trace(1000)], [row("a", "A", 0, traced_ns=1500)], stats(900))
     assert found is not None
-    assert found.coverage == 1.5
-    assert found.overhead_ns == pytest.approx(0)
+    assert found.coverage == 1.0
+    assert found.tracing_cost == pytest.approx(1000 / 900)
+    assert found.operators_ns * found.scale == pytest.approx(900)
+    assert found.overhead_ns == 0
 
 
 def test_no_trace_no_figures() -> None:

@@ -24,7 +24,7 @@ def test_operators_have_a_row_each() -> None:
         "operator": "conv",
         "op_type": "Conv",
         "calls": "1",
-        "mean_us": "5.000",
+        "traced_us": "5.000",
         "share": "0.666667",
         "provider": "CPUExecutionProvider",
         "scope": "stem.conv",

@@ -49,7 +49,7 @@ def test_lanes_have_rounds_and_operators(sample: dict[str, Any]) -> None:
     assert [item["index"] for item in fast["rounds"]] == list(range(ROUNDS))
     assert fast["rounds"][0]["latencies_ns"] == [1_999_998, 2_000_000, 2_000_002]
     conv = fast["operators"][0]
-    assert (conv["name"], conv["op_type"], conv["mean_ns"]) == ("conv", "Conv", 5000)
+    assert (conv["name"], conv["op_type"], conv["traced_ns"]) == ("conv", "Conv", 5000)
     assert conv["source_nodes"] == ["conv_out", "relu_out"]
 
 
