@@ -289,7 +289,9 @@ class LaneGroup:
         A lane that can't take that size, or takes too long, has no event, and says why in the log;
         it can't be used any more. Ends early when the person stops the run.
         """
-        change = None if self.plan.generation else resized(self.plan.inputs)
+        if not self.plan.new_size or self.plan.generation:
+            return
+        change = resized(self.plan.inputs)
         lanes = [lane for lane in self.lanes.values() if takes_any_size(lane.spec)]
         if change is None or not lanes:
             return

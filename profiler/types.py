@@ -336,7 +336,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     `turn_ns` is how long a lane's timed calls take in a round, `lead_in_ns` how long the untimed
     calls before them. `lane_cpus`: the CPUs that lanes are kept on; empty where they may use all.
     `tolerance` of outputs; None for one by their precision. `locate`: when to compare values inside
-    of the model. `question`: what a recommendation is to answer.
+    of the model. `new_size`: call lanes with another size when all is measured. `question`: what a
+    recommendation is to answer.
     """
 
     model: ModelSource
@@ -355,6 +356,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     lane_cpus: tuple[int, ...] = ()
     tolerance: Tolerance | None = None
     locate: Locate = Locate.DIFFER
+    new_size: bool = True
     question: Question = Question()
     generation: GenerationPlan | None = None
 

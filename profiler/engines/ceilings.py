@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from profiler.types import Ceiling
 
 # A short try may fit between two others of a busy machine; a long one may need every core.
-SIDES = (512, 1024)
+SIDES = (256, 512, 1024)
+SQUARES = " / ".join(f"{side}²" for side in SIDES)
 # Passes go over more than caches hold, in parts and as a whole.
 PASSED_BYTES, PARTS = 64 << 20, 8
 LEAST_TIMES, LEAST_NS = 3, 200_000_000

@@ -10,7 +10,15 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from profiler.engines.ceilings import PARTS, PASSED_BYTES, SIDES, Try, measured, product_flops
+from profiler.engines.ceilings import (
+    PARTS,
+    PASSED_BYTES,
+    SIDES,
+    SQUARES,
+    Try,
+    measured,
+    product_flops,
+)
 from profiler.types import Ceiling
 
 
@@ -34,8 +42,7 @@ def measure_ceiling(options: Any) -> Ceiling:
     return measured(
         products,
         passes,
-        f"ONNX Runtime's MatMul of {' and '.join(map(str, SIDES))} squared and LeakyRelu over "
-        f"{PASSED_BYTES >> 20} MiB, float32",
+        f"ONNX Runtime's MatMul of {SQUARES} and LeakyRelu over {PASSED_BYTES >> 20} MiB, float32",
     )
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import torch
 
-from profiler.engines.ceilings import PARTS, PASSED_BYTES, SIDES, Try, measured, product_flops
+from profiler.engines.ceilings import (
+    PARTS,
+    PASSED_BYTES,
+    SIDES,
+    SQUARES,
+    Try,
+    measured,
+    product_flops,
+)
 from profiler.types import Ceiling, Compilation, KernelUse
 
 TRACED_CALLS = 3
@@ -28,8 +36,7 @@ def measure_ceiling() -> Ceiling:
     return measured(
         products,
         passes,
-        f"PyTorch's mm of {' and '.join(map(str, SIDES))} squared and copy of "
-        f"{PASSED_BYTES >> 20} MiB, float32",
+        f"PyTorch's mm of {SQUARES} and copy of {PASSED_BYTES >> 20} MiB, float32",
     )
 
 

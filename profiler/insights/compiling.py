@@ -59,7 +59,8 @@ def new_size_is_slow(session: Session) -> Iterator[Insight]:
     """The model has a dynamic dimension, and the engine plans anew for each size of it."""
     for label, tried in session.new_sizes.items():
         times = tried.first_ns / max(tried.later_ns, 1)
-        if times >= NEW_SIZE_TIMES and tried.first_ns - tried.later_ns >= NEW_SIZE_LEAST_NS:
+        slow = times >= NEW_SIZE_TIMES and tried.first_ns - tried.later_ns >= NEW_SIZE_LEAST_NS
+        if slow and times > _spikes(session, label):
             remedy = REMEDIES.get(
                 session.spec(label).engine, "Pad inputs to a few sizes and warm up each of them."
             )
@@ -74,6 +75,12 @@ def new_size_is_slow(session: Session) -> Iterator[Insight]:
                 remedy=remedy,
                 share=0.0,
             )
+
+
+def _spikes(session: Session, label: str) -> float:
+    """How many times as long as usual the slowest of 100 calls takes, with no new size at all."""
+    stats = session.latency_stats(label)
+    return stats.p99_ns / stats.p50_ns if stats else 1.0
 
 
 def _compilation(session: Session, label: str) -> Compilation:

@@ -82,8 +82,9 @@ def point_plan(
     if not left:
         raise PlanError(labelled(refused))
     baseline = plan.baseline if plan.baseline not in refused else default_baseline(left)
+    # The points themselves are of other sizes.
     made = msgspec.structs.replace(
-        plan, engines=left, baseline=baseline, seed=plan.seed + point.index
+        plan, engines=left, baseline=baseline, seed=plan.seed + point.index, new_size=False
     )
     check_plan(made)
     return made, refused

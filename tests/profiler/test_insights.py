@@ -238,6 +238,16 @@ def test_moves_count_for_nothing_where_tracing_made_them_large() -> None:
     assert "moves_and_casts" not in {insight.rule for insight in find_insights(slow)}
 
 
+def test_a_spike_is_not_taken_for_planning_anew() -> None:
+    """Where one call in ten takes twelve times as long, a first one may, too."""
+    found = session(new_size_ms=(90, 10))
+    assert [insight.rule for insight in find_insights(found)] == ["new_size_is_slow"]
+    turn = found.rounds["fast"][-1]
+    spiky = msgspec.structs.replace(turn, index=3, latencies_ns=(10 * MS,) * 9 + (120 * MS,))
+    found.apply(spiky)
+    assert find_insights(found) == []
+
+
 def test_callers_side_by_side_are_not_taken_for_overhead_or_idle_cores() -> None:
     """A traced call has the machine for itself; a timed one shares it with another."""
     large = "float[512, 512], float[512, 512] -> float[512, 512]"

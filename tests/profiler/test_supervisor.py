@@ -60,6 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
     def run_plan(
         scripts: dict[str, Script],
         inputs: tuple[InputSpec, ...] = (),
+        new_size: bool = True,
         cancelled: Callable[[], bool] = lambda: False,
         foreign: Iterable[float] = (),
         **stopping: float,
@@ -70,7 +71,8 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session = Session()
         events = []
-        made = msgspec.structs.replace(plan(*scripts, **stopping), inputs=inputs)
+        made = plan(*scripts, **stopping)
+        made = msgspec.structs.replace(made, inputs=inputs, new_size=new_size)
         for event in supervisor.run(made, cancelled=cancelled, clock=clock):
             session.apply(event)
             events.append(event)
@@ -408,6 +410,11 @@ def test_a_new_size_is_tried_when_all_else_is_done(run: Runner, journal: Journal
 
 def test_no_new_size_without_a_dynamic_dimension(run: Runner, journal: Journal) -> None:
     run({"a": steady(1_000_000)}, inputs=(msgspec.structs.replace(DYNAMIC[0], symbols=()),))
+    assert "TryInputs" not in [command for _, command in journal]
+
+
+def test_no_new_size_where_the_plan_leaves_it_out(run: Runner, journal: Journal) -> None:
+    run({"a": steady(1_000_000)}, inputs=DYNAMIC, new_size=False)
     assert "TryInputs" not in [command for _, command in journal]
 
 

@@ -163,6 +163,7 @@ def test_points_are_a_grid_in_random_order() -> None:
     there, _ = point_plan(sweep, grid[5])
     assert there.inputs[0].shape == (4, 16)
     assert there.engines[0].options == {"intra_op_threads": 2}
+    assert not there.new_size
 
 
 def test_a_sweep_without_sense_is_refused() -> None:
