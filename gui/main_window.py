@@ -446,7 +446,7 @@ class MainWindow(QMainWindow):
             "open_folder": not running,
             "profile": ready and not running and not self.opener.is_busy,
             "fastest": ready and not running and not self.opener.is_busy,
-            "sweep": ready and not (running or self.opener.is_busy or self.draft.generates),
+            "sweep": ready and not (running or self.opener.is_busy),
             "stop": (running and not self.runs.stopping) or self.opener.is_busy,
             "save_session": not running
             and (self.session_model.path or self.sweep_model.path) is not None,
@@ -460,9 +460,7 @@ class MainWindow(QMainWindow):
         self.export_button.setEnabled(something)
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
-        self.sweep_view.set_state(
-            ready=ready and not self.draft.generates, running=running and self.runs.sweeping
-        )
+        self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None

@@ -90,6 +90,8 @@ TEST_NEEDS = {
     "/usr/include/stdio.h": "libc6-dev",
     PYTHON_HEADER: f"libpython{PYTHON_VERSION}-dev",
 }
+# How the whole suite is run: two tests at a time, grouped in tests/conftest.py.
+WORKERS = ("-n", "2", "--dist", "loadgroup")
 # Carries models to test with; its own dependencies are not needed.
 TEST_MODELS = "silero-vad==6.2.3"
 # Where there is no apt. RPM systems find a package by a library's name.
@@ -161,7 +163,8 @@ def test(arguments: Sequence[str]) -> int:
         for name, check in checks.items()
         if not arguments and call(str(python()), *check, folder=ROOT) != 0
     ]
-    if call(*virtual_screen(), str(python()), "-m", "pytest", *arguments, folder=ROOT) != 0:
+    chosen = arguments or WORKERS
+    if call(*virtual_screen(), str(python()), "-m", "pytest", *chosen, folder=ROOT) != 0:
         failed.append("pytest")
     if failed:
         print(f"FAILED: {', '.join(failed)}", file=sys.stderr)

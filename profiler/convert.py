@@ -18,6 +18,7 @@ import torch
 from profiler import conversion_check
 from profiler.call_by_name import ByName, positional
 from profiler.conversion_check import reason
+from profiler.conversion_time import keep_duration
 from profiler.engines.torch_common import to_tensor
 from profiler.errors import ConversionError
 from profiler.inputs import make_arrays
@@ -28,7 +29,7 @@ from profiler.types import InputSpec, ModelKind, ModelSource
 CACHE_VERSION = 2
 # A protocol buffer ends at 2 GiB; weights above this go beside the file.
 EXTERNAL_ABOVE_BYTES = 1 << 30
-MODEL, NOTES, DURATION, DRAFT = "model.onnx", "notes.json", "duration-ns.txt", ".part"
+MODEL, NOTES, DRAFT = "model.onnx", "notes.json", ".part"
 # No conversion may take this long (`jobs.CONVERT_TIMEOUT_S`).
 ABANDONED_AFTER_S = 2 * 3600.0
 Progress = Callable[[str], None]
@@ -61,12 +62,6 @@ def convert_to_onnx(
     return model, tuple(notes)
 
 
-def conversion_ns(model: ModelSource) -> int:
-    """How long converting and checking this file of the cache took; 0 where it wasn't kept."""
-    kept = Path(model.path).parent / DURATION
-    return int(kept.read_text(encoding="ascii")) if kept.exists() else 0
-
-
 def _is_whole(folder: Path) -> bool:
     return (folder / MODEL).exists() and (folder / NOTES).exists()
 
@@ -80,9 +75,8 @@ def _make(
     with tempfile.TemporaryDirectory(dir=target.parent, suffix=DRAFT) as folder:
         draft = Path(folder) / target.name
         draft.mkdir()
-        started = time.perf_counter_ns()
-        notes = _convert(source, inputs, draft / MODEL, progress)
-        (draft / DURATION).write_text(str(time.perf_counter_ns() - started), encoding="ascii")
+        with keep_duration(draft):
+            notes = _convert(source, inputs, draft / MODEL, progress)
         (draft / NOTES).write_text(json.dumps(notes), encoding="utf-8")
         try:
             draft.rename(target)

@@ -269,18 +269,20 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
 
         return guess(job.source)
     if isinstance(job, PrecisionJob):
+        from profiler.conversion_time import conversion_ns
         from profiler.precision import convert_precision
 
         model, notes = convert_precision(
             job.source, job.precision, job.inputs, Path(job.out_dir), progress
         )
-        return Converted(model=model, notes=notes)
+        return Converted(model=model, notes=notes, duration_ns=conversion_ns(model))
     if isinstance(job, ProgramJob):
         from profiler.torch_program import save_program
 
         save_program(job.source, job.inputs, Path(job.path))
         return Converted(model=model_file.identify(Path(job.path)))
-    from profiler.convert import conversion_ns, convert_to_onnx
+    from profiler.conversion_time import conversion_ns
+    from profiler.convert import convert_to_onnx
 
     model, notes = convert_to_onnx(job.source, job.inputs, Path(job.out_dir), progress)
     return Converted(model=model, notes=notes, duration_ns=conversion_ns(model))

@@ -13,13 +13,14 @@ import msgspec
 import onnx
 import onnxruntime
 
+from profiler.conversion_time import keep_duration
 from profiler.errors import ConversionError
 from profiler.inputs import make_arrays
 from profiler.onnx_source import load_graph_only
 from profiler.types import Fill, InputSpec, ModelSource
 
 # Part of the cache's key: raise it when the same file would give another one.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 CALIBRATION_SAMPLES = 8
 MODEL = "model.onnx"
 Progress = Callable[[str], None]
@@ -46,7 +47,8 @@ def convert_precision(
             draft = Path(folder) / target.name
             draft.mkdir()
             try:
-                WAYS[precision](Path(source.path), draft / MODEL, inputs)
+                with keep_duration(draft):
+                    WAYS[precision](Path(source.path), draft / MODEL, inputs)
             except Exception as error:
                 # Converters raise anything.
                 raise ConversionError(

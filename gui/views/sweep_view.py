@@ -29,7 +29,7 @@ from gui import theme
 from gui.sweep_model import SweepModel
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
 from profiler.compare import lane_name
-from profiler.sweep.axes import describe, is_number
+from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
     Estimate,
@@ -215,6 +215,11 @@ class SweepView(QWidget):
         self._fill_table(sweep)
         self._draw()
 
+    def _unit(self) -> str:
+        """`Samples/s`, or `Tokens/s`."""
+        plan = self._model.sweep.plan
+        return unit_of(plan.plan).capitalize() if plan else ""
+
     def _legend(self, sweep: Sweep) -> str:
         assert sweep.plan is not None
         parts = []
@@ -234,7 +239,7 @@ class SweepView(QWidget):
         self._figures = [
             *(("speedup", label, f"Speedup of {names[label]}") for label in others),
             *(("latency", label, f"Latency of {name}") for label, name in names.items()),
-            *(("throughput", label, f"Samples/s of {name}") for label, name in names.items()),
+            *(("throughput", label, f"{self._unit()} of {name}") for label, name in names.items()),
         ]
         _fill(self.figure, [text for _, _, text in self._figures])
 
@@ -281,6 +286,7 @@ class SweepView(QWidget):
                 )
             )
         name = lane_name(next(s for s in sweep.plan.plan.engines if s.label == baseline))
+        self.plots[1].set_title(self._unit())
         self.plots[2].set_title(f"Speedup over {name}")
         for plot, series, level in (
             (self.plots[0], latencies, None),
@@ -297,7 +303,7 @@ class SweepView(QWidget):
         found, labels = lane_points(sweep), sweep.labels()
         best = {(p.label, p.index) for p in pareto_front(found)}
         self.front.draw_front(
-            "samples/s",
+            self._unit(),
             [
                 (
                     labels.index(p.label),
@@ -360,7 +366,7 @@ class SweepView(QWidget):
     def _fill_table(self, sweep: Sweep) -> None:
         assert sweep.plan is not None
         names = [axis.name for axis in sweep.plan.axes]
-        header = [*names, "Lane", "p50 ms", "95 %", "p99 ms", "Samples/s", "Speedup", "Note"]
+        header = [*names, "Lane", "p50 ms", "95 %", "p99 ms", self._unit(), "Speedup", "Note"]
         found = rows(sweep)
         bar = self.table.verticalScrollBar()
         place = bar.value()
@@ -421,7 +427,7 @@ def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
         found = _scaled(point.latency_ns, 1e-6)
         return found.value, f"{found.value:.3g} ms", f"{interval_text(found.low, found.high)} ms"
     found = point.throughput
-    return found.value, f"{found.value:.3g}", f"{interval_text(found.low, found.high)} samples/s"
+    return found.value, f"{found.value:.3g}", f"{interval_text(found.low, found.high)} a second"
 
 
 def _scaled(found: Estimate, factor: float) -> Estimate:

@@ -8,12 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from profiler import consent
-from profiler.commands.profile import bound, chosen_tolerance, run_plan, seconds, seed, share
+from profiler.commands.profile import (
+    bound,
+    chosen_tolerance,
+    run_plan,
+    seconds,
+    seed,
+    share,
+    sweep,
+)
 from profiler.generation.plan import generation_plan
 from profiler.jobs import inspect_model
 from profiler.lanes import parse_lane
 from profiler.model_options import add_model_options, factory_of
 from profiler.session_file import SUFFIX
+from profiler.sweep.command import add_sweep_axes
 from profiler.types import RunPlan
 
 
@@ -35,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--baseline", help="the lane that speedups refer to")
     add_run_options(parser)
+    add_sweep_axes(parser, "prompt=32,64,128, tokens=8,16, threads=1..4")
     parser.add_argument("--rtol", type=bound, help="relative tolerance of logits")
     parser.add_argument(
         "--atol", type=bound, help="absolute tolerance, over the root mean square of the logits"
@@ -77,7 +87,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return run_plan(arguments, lambda cancelled: make_plan(arguments, cancelled))
+    command = sweep if arguments.sweep else run_plan
+    return command(arguments, lambda cancelled: make_plan(arguments, cancelled))
 
 
 def make_plan(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> RunPlan:

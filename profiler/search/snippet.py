@@ -13,6 +13,7 @@ import numpy as np
 from profiler.errors import ModelFileError, PlanError, SessionFileError
 from profiler.inputs import Array, make_array
 from profiler.jobs import program_form
+from profiler.lanes import forms
 from profiler.onnx_header import read_header
 from profiler.search import snippet_ort, snippet_torch
 from profiler.session import Session
@@ -151,8 +152,9 @@ def write_program(session: Session, spec: EngineSpec, folder: Path) -> Path:
     model = spec.model or plan.model
     if not Path(model.path).exists():
         raise ModelFileError(f"{model.path} is not there any more.", "Put it back, and try again.")
-    if spec.engine is EngineKind.ORT and model.kind is not ModelKind.ONNX:
-        model = _converted(session, model)
+    if needed := forms(spec, model):
+        for form in needed:
+            model = _converted(session, spec, model, form)
     elif spec.engine is not EngineKind.ORT and model.kind in THROUGH_EXPORT:
         folder.mkdir(parents=True, exist_ok=True)
         model = program_form(model, plan.inputs, folder / f"{Path(model.path).stem}.pt2")
@@ -161,18 +163,27 @@ def write_program(session: Session, spec: EngineSpec, folder: Path) -> Path:
     return write_snippet(make_snippet(spec, model, plan.inputs, threads=cores), folder)
 
 
-def _converted(session: Session, model: ModelSource) -> ModelSource:
-    for found in session.converted:
-        if found.model.derived_from == model.sha256 and Path(found.model.path).exists():
-            return found.model
-    raise ModelFileError(
-        "The model's ONNX form is not in the cache any more.", "Run the search again."
-    )
+def _converted(session: Session, spec: EngineSpec, model: ModelSource, form: str) -> ModelSource:
+    """The lane's model in that form, of the cache. Raises ModelFileError where it has gone."""
+    source = model.derived_from or model.sha256
+    made = [
+        found
+        for found in session.converted
+        if found.form == form
+        and (found.model.derived_from or source) == source
+        and Path(found.model.path).exists()
+    ]
+    if not made:
+        raise ModelFileError(f"The model in {form} is not in the cache any more.", "Run it again.")
+    # Lanes may have files of their own.
+    return next((found for found in made if spec.label in found.labels), made[0]).model
 
 
 def _lane(spec: EngineSpec) -> str:
-    options = [f"{name}={value}" for name, value in spec.options.items()]
-    return ", ".join([spec.engine.value, *options, f"on {spec.device}"])
+    options = [f"{name}={value}" for name, value in spec.options.items() if name != "callers"]
+    words = ", ".join([spec.engine.value, *options, f"on {spec.device}"])
+    callers = int(spec.options.get("callers", 1))
+    return words if callers == 1 else f"{words}; it was called by {callers} at once, here by one"
 
 
 def _inputs(inputs: tuple[InputSpec, ...]) -> str:

@@ -42,6 +42,10 @@ def to_tensor(array):
 
 '''
 
+# The names that `--lane` takes; "int8" is quantized, not cast.
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+QUANTIZED = "torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)"
+
 IN_ORDER = """
     order = list(inspect.signature(model.forward).parameters)
     if names != order[: len(names)] and set(names) <= set(order):
@@ -143,6 +147,8 @@ def _load(model: ModelSource) -> list[str]:
 def _prepared(spec: EngineSpec, model: ModelSource) -> list[str]:
     """What the engine does to the module before the first call."""
     lines = []
+    if precision := spec.options.get("precision"):
+        lines += _cast(str(precision))
     if model.kind is ModelKind.TORCHSCRIPT and spec.engine is not EngineKind.TORCH_SCRIPT:
         lines += [
             "from torch._export.converter import TS2EPConverter",
@@ -158,3 +164,14 @@ def _prepared(spec: EngineSpec, model: ModelSource) -> list[str]:
         chosen = [f"{n}={spec.options[n]!r}" for n in ("mode", "dynamic") if n in spec.options]
         lines.append(f"model = torch.compile({', '.join(['model', *chosen])})")
     return lines
+
+
+def _cast(precision: str) -> list[str]:
+    """As `torch_precision`: weights and inputs cast, or linear layers quantized."""
+    if precision not in DTYPES:
+        return [f"model = {QUANTIZED}"]
+    return [
+        f"dtype = torch.{DTYPES[precision]}",
+        "model.to(dtype)",
+        "tensors = [t.to(dtype) if t.is_floating_point() else t for t in tensors]",
+    ]

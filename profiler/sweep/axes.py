@@ -10,7 +10,7 @@ import msgspec
 
 from profiler.errors import InputError, PlanError
 from profiler.inputs import replace, with_shape, with_symbol
-from profiler.lanes import COUNT, DEVICE, INTEGER, OPTIONS, Option
+from profiler.lanes import COUNT, DEVICE, INTEGER, Option, options_of
 from profiler.types import EngineSpec, Fill, InputSpec, RunPlan, SweepAxis
 
 # An option's value that leaves the choice to the engine.
@@ -30,12 +30,19 @@ NAMED = {
     SEQUENCE: ("seq", "token", "length", "len", "time", "frames"),
     IMAGE: ("height", "width", "image", "img"),
 }
+# Of a generation, and the plan's field that each one sets.
+PROMPT, TOKENS = "prompt", "tokens"
+OF_A_GENERATION = {PROMPT: "prompt_tokens", TOKENS: "new_tokens"}
 HELP = {
+    PROMPT: "tokens of the prefill",
+    TOKENS: "tokens that are generated",
     BATCH: "samples in a call",
     SEQUENCE: "length of the sequence",
     IMAGE: "height and width of the image",
 }
 PROPOSED = {
+    PROMPT: ("32", "64", "128", "256"),
+    TOKENS: ("8", "16", "32"),
     BATCH: ("1", "2", "4", "8", "16"),
     SEQUENCE: ("32", "64", "128", "256"),
     IMAGE: ("128", "160", "192", "224"),
@@ -58,17 +65,21 @@ class AxisInfo:
 
 def axes_of(plan: RunPlan) -> list[AxisInfo]:
     """What can be varied in the plan."""
-    found = [
-        AxisInfo(name, HELP[name], PROPOSED[name]) for name in NAMED if _places(plan.inputs, name)
-    ]
+    named = [name for name in NAMED if _places(plan.inputs, name)]
+    if plan.generation is not None:
+        named += OF_A_GENERATION
+    found = [AxisInfo(name, HELP[name], PROPOSED[name]) for name in named]
     symbols = [s for spec in plan.inputs for s in spec.symbols if s and s not in NAMED]
     found += [
         AxisInfo(symbol, f"dynamic dimension {symbol}", _around(plan.inputs, symbol))
         for symbol in dict.fromkeys(symbols)
     ]
-    names = dict.fromkeys(name for spec in plan.engines for name in OPTIONS[spec.engine])
+    generation = plan.generation is not None
+    names = dict.fromkeys(
+        name for spec in plan.engines for name in options_of(spec.engine, generation=generation)
+    )
     for name in (*names, "device"):
-        options = [_option(spec, name) for spec in plan.engines]
+        options = [_option(plan, spec, name) for spec in plan.engines]
         known = [option for option in options if option is not None]
         found.append(AxisInfo(_short(name), known[0].help, _proposed(name, known)))
     return found
@@ -107,13 +118,17 @@ def apply_value(plan: RunPlan, name: str, value: str) -> tuple[RunPlan, dict[str
     Lanes that don't have the option stay as they are. Raises PlanError for an axis that the plan
     doesn't have, InputError for a size that doesn't fit.
     """
+    if plan.generation is not None and name in OF_A_GENERATION:
+        field = {OF_A_GENERATION[name]: _size(name, value)}
+        generation = msgspec.structs.replace(plan.generation, **field)
+        return msgspec.structs.replace(plan, generation=generation), {}
     change = _input_change(plan, name)
     if change is not None:
         return msgspec.structs.replace(plan, inputs=change(_size(name, value))), {}
     label, option = _lane_option(plan, name)
     engines, refused = [], {}
     for spec in plan.engines:
-        known = _option(spec, option)
+        known = _option(plan, spec, option)
         if known is None or label not in ("", spec.label):
             engines.append(spec)
             continue
@@ -130,13 +145,20 @@ def is_number(values: Sequence[str]) -> bool:
     return all(re.fullmatch(r"\d+(\.\d+)?", value) for value in values)
 
 
-def batch_of(inputs: Sequence[InputSpec]) -> int:
-    """Samples in a call: the size of the batch dimension; 1 where none is known."""
-    places = _places(inputs, BATCH)
+def work_of(plan: RunPlan) -> int:
+    """Tokens that a call generates, or its samples: the batch dimension, 1 where none is known."""
+    if plan.generation is not None:
+        return plan.generation.new_tokens
+    places = _places(plan.inputs, BATCH)
     if not places:
         return 1
     name, position = places[0]
-    return next(spec.shape[position] for spec in inputs if spec.name == name)
+    return next(spec.shape[position] for spec in plan.inputs if spec.name == name)
+
+
+def unit_of(plan: RunPlan) -> str:
+    """What throughput counts."""
+    return "samples/s" if plan.generation is None else "tokens/s"
 
 
 # --- dimensions -------------------------------------------------------------------------------
@@ -241,19 +263,22 @@ def _lane_option(plan: RunPlan, name: str) -> tuple[str, str]:
     label, _, option = name.rpartition(".")
     option = SHORT.get(option, option)
     chosen = [spec for spec in plan.engines if label in ("", spec.label)]
-    if not any(_option(spec, option) for spec in chosen):
+    if not any(_option(plan, spec, option) for spec in chosen):
         raise PlanError(f"There is no axis {name!r} in this run.", _possible(plan))
     return label, option
 
 
 def _possible(plan: RunPlan) -> str:
     names = ", ".join(info.name for info in axes_of(plan))
+    if plan.generation is not None:
+        return f"There are: {names}; LANE.option of one lane."
     fixed = "" if _places(plan.inputs, BATCH) else " The model fixes the dimensions of its inputs."
     return f"There are: {names}; NAME[0] of an input, LANE.option of one lane.{fixed}"
 
 
-def _option(spec: EngineSpec, name: str) -> Option | None:
-    return DEVICE if name == "device" else OPTIONS[spec.engine].get(name)
+def _option(plan: RunPlan, spec: EngineSpec, name: str) -> Option | None:
+    known = options_of(spec.engine, generation=plan.generation is not None)
+    return DEVICE if name == "device" else known.get(name)
 
 
 def _with_option(spec: EngineSpec, name: str, option: Option, value: str) -> EngineSpec:

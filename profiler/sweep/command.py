@@ -37,18 +37,25 @@ OF_THE_PLAN = ("model", "repeat", "lane", "baseline", "input", "data", "factory"
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """What to vary, and what to go on with."""
+    add_sweep_axes(parser, "batch=1,2,4, threads=1..4, precision=fp32,int8, callers=1..8x2")
+    parser.add_argument(
+        "--resume", type=Path, metavar="SWEEP", help="go on with a sweep that was stopped"
+    )
+
+
+def add_sweep_axes(parser: argparse.ArgumentParser, examples: str) -> None:
+    """What to vary alone; `examples` of it."""
     parser.add_argument(
         "--sweep",
         action="append",
         default=[],
         metavar="AXIS=V1,V2,...",
-        help="measure at each value: batch=1,2,4, threads=1..4, precision=fp32,int8, "
-        "callers=1..8x2; may be repeated, for a grid. --time-limit is then that of a point "
-        "(default: 20s)",
+        help=f"measure at each value: {examples}; may be repeated, for a grid. --time-limit is "
+        "then that of a point (default: 20s)",
     )
-    parser.add_argument(
-        "--resume", type=Path, metavar="SWEEP", help="go on with a sweep that was stopped"
-    )
+    # For what measures single calls and generations.
+    parser.set_defaults(resume=None)
 
 
 def planned(plan: RunPlan, arguments: argparse.Namespace) -> SweepPlan:

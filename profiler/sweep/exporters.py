@@ -38,7 +38,7 @@ COLUMNS = (
     "latency_ns",
     "latency_low_ns",
     "latency_high_ns",
-    "batch",
+    "work",
     "throughput_per_s",
     "throughput_low_per_s",
     "throughput_high_per_s",
@@ -83,7 +83,7 @@ def _cells(row: Row) -> dict[str, Any]:
         values |= {"p50_ns": stats.p50_ns, "p90_ns": stats.p90_ns, "p99_ns": stats.p99_ns}
         values |= _estimate("latency{}_ns", found.latency_ns)
         values |= _estimate("throughput{}_per_s", found.throughput)
-        values |= {"batch": found.batch, "iterations": stats.iterations}
+        values |= {"work": found.work, "iterations": stats.iterations}
     if speedup is not None:
         values |= {"speedup": speedup.speedup, "verdict": speedup.verdict.value}
         values |= {"speedup_low": speedup.low, "speedup_high": _finite(speedup.high)}

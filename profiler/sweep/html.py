@@ -10,7 +10,7 @@ from pathlib import Path
 
 from profiler.compare import lane_name
 from profiler.report.tables import table
-from profiler.sweep.axes import is_number
+from profiler.sweep.axes import is_number, unit_of
 from profiler.sweep.results import (
     Estimate,
     comparison,
@@ -72,7 +72,7 @@ def _plots(sweep: Sweep) -> str:
         found.append(f"<h3>{escape(title)}</h3>" if title else "")
         drawn = [
             ("Latency, ms", _latencies(results, labels, axis.values)),
-            ("Throughput, samples/s", _throughputs(results, labels, axis.values)),
+            (f"Throughput, {unit_of(sweep.plan.plan)}", _throughputs(results, labels, axis.values)),
             (
                 f"Speedup over {names[baseline]}",
                 _speedups(results, baseline, labels, axis.values),
@@ -251,7 +251,7 @@ def _figure(
 def _pareto(sweep: Sweep, names: dict[str, str]) -> str:
     """Throughput against p99 latency; a ring marks points that no other one beats in both."""
     found, labels = lane_points(sweep), sweep.labels()
-    if not found:
+    if not found or sweep.plan is None:
         return ""
     front = {(p.label, p.index) for p in pareto_front(found)}
     right = max(p.throughput.value for p in found) * 1.06
@@ -275,7 +275,8 @@ def _pareto(sweep: Sweep, names: dict[str, str]) -> str:
         f'text-anchor="middle">{right * f:.3g}</text>'
         for f in (0, 0.25, 0.5, 0.75, 1)
     ]
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">samples/s</text>')
+    unit = unit_of(sweep.plan.plan)
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{unit}</text>')
     shown = [label for label in labels if any(p.label == label for p in found)]
     return _figure(
         "p99 latency, ms, against throughput (rings: nothing is better in both)",
@@ -312,5 +313,6 @@ def _table(sweep: Sweep) -> str:
                 "outputs differ" if row.agree is False else escape(row.reason),
             )
         )
-    header = (*names, "lane", "p50 ms", "95 %", "p99 ms", "samples/s", "speedup", "")
+    unit = unit_of(sweep.plan.plan)
+    header = (*names, "lane", "p50 ms", "95 %", "p99 ms", unit, "speedup", "")
     return table(header, cells, numbers_from=len(names) + 1)

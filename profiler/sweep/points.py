@@ -41,11 +41,6 @@ def order(sweep: SweepPlan) -> list[Point]:
 def check_sweep(sweep: SweepPlan) -> None:
     """Refuse what can't work at any point. Raises PlanError, InputError."""
     check_plan(sweep.plan)
-    if sweep.plan.generation is not None:
-        raise PlanError(
-            "A sweep measures single calls, not the generation of text.",
-            "Add a lane for each value, and measure them in one run.",
-        )
     names = [axis.name for axis in sweep.axes]
     if not names:
         raise PlanError("The sweep has no axis.", "Choose what to vary, such as batch=1,2,4,8.")

@@ -11,7 +11,7 @@ import numpy as np
 from profiler.compare import compare_rounds, lane_name
 from profiler.session import Session
 from profiler.stats import launches_estimate
-from profiler.sweep.axes import batch_of, describe, is_number
+from profiler.sweep.axes import describe, is_number, unit_of, work_of
 from profiler.sweep.state import PointResult, Sweep
 from profiler.types import Comparison, LatencyStats, Round, RoundKind, SweepAxis, Verdict
 
@@ -28,7 +28,8 @@ class Estimate:
 @dataclass(frozen=True)
 class LanePoint:
     """A lane at a point. `latency_ns` is the median of a round, averaged over launches;
-    `throughput` counts samples a second: calls times the batch, of all callers.
+    `throughput` counts samples a second, of all callers: calls times the batch; or tokens that are
+    generated, prefill included.
     """
 
     label: str
@@ -37,7 +38,7 @@ class LanePoint:
     latency_ns: Estimate
     throughput: Estimate
     stats: LatencyStats
-    batch: int
+    work: int
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ def _lane_point(result: PointResult, label: str) -> LanePoint | None:
     stats = session.latency_stats(label)
     if stats is None or session.plan is None:
         return None
-    batch = batch_of(session.plan.inputs)
+    work = work_of(session.plan)
     return LanePoint(
         label=label,
         index=result.point.index,
         values=result.point.values,
         latency_ns=_estimate(session, label, lambda r: float(np.median(r.latencies_ns))),
-        throughput=_estimate(session, label, lambda r: batch * _rate(r)),
+        throughput=_estimate(session, label, lambda r: work * _rate(r)),
         stats=stats,
-        batch=batch,
+        work=work,
     )
 
 
@@ -194,7 +195,7 @@ def findings(sweep: Sweep) -> list[str]:
         at = ", ".join(f"{a.name} {v}" for a, v in zip(sweep.plan.axes, best.values, strict=True))
         sentences.append(
             f"Highest throughput: {names[best.label]} at {at}, "
-            f"{best.throughput.value:.4g} samples/s."
+            f"{best.throughput.value:.4g} {unit_of(sweep.plan.plan)}."
         )
     failed = sum(1 for r in sweep.results.values() if r.over and not r.session.timed_rounds())
     if failed:

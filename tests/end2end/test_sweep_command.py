@@ -13,6 +13,7 @@ import pytest
 
 from profiler.sweep.sweep_file import read_sweep
 from profiler.types import PointState, RoundKind
+from tests import language_models
 from tests.end2end.driving import DEMO, MAIN, assert_refused, dualscope
 
 
@@ -94,6 +95,27 @@ def test_ctrl_c_keeps_what_is_there_and_resume_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     states = [r.state for r in read_sweep(tmp_path / "a.dualscope").results.values()]
     assert states == [PointState.DONE] * 3
+
+
+def test_prompts_of_a_model_that_generates(tmp_path: Path) -> None:
+    path = language_models.genai_file(tmp_path)
+    done = dualscope(
+        *("generate", path, "--new-tokens=4", "--lane=ort", "--lane=torch-eager"),
+        *("--sweep=prompt=6,12", "--time-limit=1s", "-o=a.dualscope", "--json=a.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tokens/s" in done.stdout
+    sweep = read_sweep(tmp_path / "a.dualscope")
+    for result in sweep.results.values():
+        plan = result.session.plan
+        assert result.state is PointState.DONE and plan is not None and plan.generation is not None
+        assert str(plan.generation.prompt_tokens) == result.point.values[0]
+        assert set(result.session.generated) == {"ort", "torch-eager"}
+    lanes = [
+        lane for p in json.loads((tmp_path / "a.json").read_text())["points"] for lane in p["lanes"]
+    ]
+    assert [lane["work"] for lane in lanes] == [4] * 4
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
+from profiler.conversion_time import conversion_ns
 from profiler.engines.torch_precision import cast, in_precision, packed_bytes
 from profiler.errors import ConversionError, EngineError
 from profiler.inputs import make_arrays
@@ -57,6 +58,7 @@ def test_an_onnx_file_is_converted_once(
     again, _ = convert_precision(source, precision, inputs, tmp_path / "out", said.append)
     assert again == found
     assert len(said) == 1
+    assert conversion_ns(found) > 0
     assert not list((tmp_path / "out").glob("*.part"))
 
 

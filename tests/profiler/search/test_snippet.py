@@ -13,12 +13,25 @@ import numpy as np
 import pytest
 
 from profiler.engines import create_engine
+from profiler.errors import ModelFileError
 from profiler.inputs import make_arrays, with_fill
 from profiler.jobs import program_form
 from profiler.model_file import identify
 from profiler.outputs import load_outputs
-from profiler.search.snippet import INPUTS, make_snippet, write_snippet
-from profiler.types import EngineKind, EngineSpec, Fill, InputSpec, Load, ModelSource
+from profiler.precision import convert_precision
+from profiler.search.snippet import INPUTS, make_snippet, write_program, write_snippet
+from profiler.session import Session
+from profiler.types import (
+    EngineKind,
+    EngineSpec,
+    Fill,
+    InputSpec,
+    Load,
+    ModelConverted,
+    ModelSource,
+    RunPlan,
+    RunStarted,
+)
 from tests import model_zoo
 
 ROWS = (InputSpec(name="x", dtype="float32", shape=(3, 16), symbols=("batch", None)),)
@@ -152,6 +165,32 @@ def test_a_pickled_module_names_its_classes_and_nothing_else_loads(tmp_path: Pat
     text = check(spec, model, (msgspec.structs.replace(IMAGE[0], name="input"),), tmp_path)
     assert "weights_only=True" in text
     assert "torch.nn.modules.conv.Conv2d" in text
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_module_in_another_precision(precision: str, tmp_path: Path) -> None:
+    model = identify(model_zoo.pickled_sequential(tmp_path))
+    options: Options = {"precision": precision, "callers": 3}
+    spec = EngineSpec(label="eager", engine=EngineKind.TORCH_EAGER, options=options)
+    text = check(spec, model, (msgspec.structs.replace(IMAGE[0], name="input"),), tmp_path)
+    assert ("dtype = torch.bfloat16" in text) == (precision == "bf16")
+    assert ("quantize_dynamic" in text) == (precision == "int8")
+    assert "it was called by 3 at once, here by one" in text
+
+
+def test_a_lane_in_another_precision_takes_its_file_of_the_cache(tmp_path: Path) -> None:
+    model = identify(model_zoo.onnx_mlp(tmp_path))
+    half, _ = convert_precision(model, "fp16", ROWS, tmp_path / "cache", lambda _: None)
+    session, spec = Session(), ort(precision="fp16")
+    plan = RunPlan(model=model, inputs=ROWS, engines=(spec,), baseline="ort", seed=0)
+    session.apply(RunStarted(time_ns=0, plan=plan, dualscope_version="", environment={}))
+    with pytest.raises(ModelFileError, match="fp16 is not in the cache"):
+        write_program(session, spec, tmp_path / "program")
+    session.apply(ModelConverted(time_ns=0, model=half, labels=("ort",), form="fp16"))
+    program = write_program(session, spec, tmp_path / "program")
+    _, outputs = run_program(program)
+    for mine, theirs in zip(outputs, expected(spec, half, ROWS, tmp_path), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_an_exported_program(tmp_path: Path) -> None:

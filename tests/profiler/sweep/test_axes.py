@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from profiler.errors import InputError, PlanError, ProfilerError
-from profiler.sweep.axes import apply_value, axes_of, batch_of, parse_axis
+from profiler.sweep.axes import apply_value, axes_of, parse_axis, unit_of, work_of
 from profiler.sweep.points import check_sweep, order, point_plan, points
 from profiler.types import (
     Capabilities,
@@ -84,7 +84,7 @@ def test_a_batch_is_found_by_place_where_names_say_nothing() -> None:
     changed, refused = apply_value(plan(IDS, MASK), "batch", "4")
     assert [spec.shape for spec in changed.inputs] == [(4, 16), (4, 16)]
     assert not refused
-    assert batch_of(changed.inputs) == 4
+    assert work_of(changed) == 4
     longer, _ = apply_value(changed, "sequence", "32")
     assert [spec.shape for spec in longer.inputs] == [(4, 32), (4, 32)]
     by_name, _ = apply_value(changed, "s53", "8")
@@ -104,7 +104,7 @@ def test_a_fixed_dimension_is_no_axis_and_says_so() -> None:
     assert "fixes the dimensions" in caught.value.hint
     with pytest.raises(InputError, match="fixed at 1 by the model"):
         parse_axis("x[0]=1,2", plan(FIXED))
-    assert batch_of((FIXED,)) == 1
+    assert work_of(plan(FIXED)) == 1
 
 
 def test_values_of_a_file_keep_their_shape() -> None:
@@ -173,14 +173,27 @@ def test_a_sweep_without_sense_is_refused() -> None:
         check_sweep(SweepPlan(plan=made, axes=()))
     with pytest.raises(PlanError, match="twice"):
         check_sweep(SweepPlan(plan=made, axes=(axis, axis)))
-    texts = GenerationPlan(prompt_tokens=4, new_tokens=4, vocabulary=9)
-    generating = msgspec.structs.replace(made, inputs=(), generation=texts)
-    with pytest.raises(PlanError, match="not the generation of text"):
-        check_sweep(SweepPlan(plan=generating, axes=(axis,)))
     many = SweepAxis(name="batch", values=tuple(map(str, range(1, 101))))
     more = SweepAxis(name="threads", values=("1", "2", "3", "4", "5"))
     with pytest.raises(PlanError, match="500 points"):
         check_sweep(SweepPlan(plan=made, axes=(many, more)))
+
+
+def test_a_generation_is_varied_in_its_tokens_and_lanes() -> None:
+    texts = GenerationPlan(prompt_tokens=4, new_tokens=4, vocabulary=9)
+    made = msgspec.structs.replace(plan(IDS, MASK), inputs=(), generation=texts)
+    assert [info.name for info in axes_of(made)][:2] == ["prompt", "tokens"]
+    axes = tuple(parse_axis(text, made) for text in ("prompt=8,16", "tokens=2", "threads=1,2"))
+    sweep = SweepPlan(plan=made, axes=axes)
+    check_sweep(sweep)
+    there, _ = point_plan(sweep, points(axes)[3])
+    assert there.generation == msgspec.structs.replace(texts, prompt_tokens=16, new_tokens=2)
+    assert there.engines[0].options == {"intra_op_threads": 2}
+    assert (work_of(there), unit_of(there)) == (2, "tokens/s")
+    assert unit_of(plan(IDS, MASK)) == "samples/s"
+    for wrong in ("batch=1,2", "prompt=0", "callers=1,2"):
+        with pytest.raises(PlanError):
+            parse_axis(wrong, made)
 
 
 def test_the_form_proposes_what_applies() -> None:
