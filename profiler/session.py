@@ -240,7 +240,7 @@ class Session:
         return totals.rows(label) if totals else []
 
     def roofline(self, row: OperatorRow) -> Roofline:
-        """The operator against its own lane's ceilings.
+        """The operator against the measured ceilings of its lane.
 
         On a GPU an operator's time is that of its launches, which says nothing of its rates.
         """

@@ -162,7 +162,7 @@ def _low_use(session: Session, label: str) -> str:
         return ""
     return (
         f"{cores} cores; {flops / stats.p50_ns:.3g} GFLOP/s of "
-        f"{ceiling.flops_per_s / 1e9:.3g} that the engine reached (measured ceiling)"
+        f"{ceiling.flops_per_s / 1e9:.3g}, the measured ceiling"
     )
 
 

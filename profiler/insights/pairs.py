@@ -48,7 +48,7 @@ def _fusion(
         rule="missed_fusion",
         label=labels[slow],
         sentence=f"{session.name(labels[slow])} runs {signature} as separate operators, which "
-        f"{session.name(labels[1 - slow])} fuses: {share:.0%} of its time",
+        f"{session.name(labels[1 - slow])} fuses, and loses {share:.0%} of its time there",
         evidence=f"{count} operators against {len(regions)} {fused}, as in {regions[0].name}",
         remedy="Use an engine or option that fuses them (torch.compile, graph optimization level "
         "all), or the framework's own fused function.",
