@@ -78,8 +78,8 @@ COLUMNS = (
         lambda c: c.roofline.ceiling_share,
         "{:.0%}",
         1.0,
-        "How near it comes to the measured ceiling, the best rate of any lane with as many threads; "
-        "over 100 % in caches, or where others had the CPU while that was measured",
+        "How near it comes to the measured ceiling, the best rate of any lane with as many "
+        "threads; over 100 % in caches, or where others had the CPU while that was measured",
         at_first=True,
     ),
     measured(
