@@ -1,12 +1,12 @@
 """Does Dualscope's own work show in its numbers?
 
-    python benchmarks/overhead.py [--launches 10] [--rounds 12]
+    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned]
     python benchmarks/overhead.py --window [--launches 8]
 
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
 order. Both are launched anew `--launches` times, and the paired ratios of their medians have the
-interval of `profiler.stats`.
+interval of `profiler.stats`. With `--aligned` the bare loop's inputs lie as Dualscope's do.
 
 With `--window`: the p50 of a run that the window shows, against that of the same run without a
 window, `--launches` times in turn; the median of the ratios with its interval.
@@ -32,6 +32,7 @@ import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
 
 from benchmarks.models import block_chain  # noqa: E402
+from profiler.errors import ProfilerError  # noqa: E402
 from profiler.inputs import make_arrays  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
@@ -47,12 +48,19 @@ TURN_NS = 100_000_000
 # Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
 PAUSE_S = 0.02
 RUN_S = 5.0
+NEVER_REACHED = 1e-9
 
 # The plain script: nothing of Dualscope in it, and no options.
 BARE = """
 import statistics, sys, time, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
+if sys.argv[3:] == ["--aligned"]:
+    for name, array in feeds.items():
+        memory = numpy.empty(array.nbytes + 64, numpy.uint8)
+        start = -memory.ctypes.data % 64
+        feeds[name] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        feeds[name][...] = array
 print("ready", flush=True)
 for line in sys.stdin:
     latencies = []
@@ -69,6 +77,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--launches", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=12, help="of each launch")
+    parser.add_argument(
+        "--aligned", action="store_true", help="the bare loop's inputs at multiples of 64 bytes"
+    )
     parser.add_argument("--window", action="store_true", help="against runs in the window")
     parser.add_argument("--in-window", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -82,16 +93,22 @@ def main() -> int:
             if arguments.window:
                 compare_window(model, Path(folder), arguments.launches)
             else:
-                compare(model, Path(folder), arguments.launches, arguments.rounds)
+                compare(
+                    model,
+                    Path(folder),
+                    arguments.launches,
+                    arguments.rounds,
+                    ("--aligned",) * arguments.aligned,
+                )
     return 0
 
 
 class BareLoop:
     """The plain script in a process of its own. Context manager."""
 
-    def __init__(self, model: Path, values: Path) -> None:
+    def __init__(self, model: Path, values: Path, options: tuple[str, ...]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BARE, str(model), str(values)],
+            [sys.executable, "-c", BARE, str(model), str(values), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -117,13 +134,15 @@ class BareLoop:
         return self._process.stdout.readline().strip()
 
 
-def compare(model: Path, folder: Path, launches: int, rounds: int) -> None:
+def compare(
+    model: Path, folder: Path, launches: int, rounds: int, options: tuple[str, ...]
+) -> None:
     """Print one row."""
     info = inspect_model(model)
     values = folder / "values.npz"
     np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
     pairs = [
-        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds)
+        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds, options)
         for number in range(launches)
     ]
     ratio, low, high = launches_estimate([found[:, 0] / found[:, 1] for found in pairs])
@@ -137,14 +156,19 @@ def compare(model: Path, folder: Path, launches: int, rounds: int) -> None:
 
 
 def one_launch(
-    model: Path, info: ModelInfo, values: Path, folder: Path, rounds: int
+    model: Path,
+    info: ModelInfo,
+    values: Path,
+    folder: Path,
+    rounds: int,
+    options: tuple[str, ...],
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Medians in ns of [rounds, (Dualscope's lane, the bare loop)], both in new processes."""
     spec = EngineSpec(label="ort", engine=EngineKind.ORT)
     lane = Lane(spec, info.source, folder, lambda: False)
     load = Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=str(folder))
     pairs = []
-    with BareLoop(model, values) as bare:
+    with BareLoop(model, values, options) as bare:
         try:
             lane.request(load, 120.0)
             for _ in range(5):
@@ -214,7 +238,7 @@ def plan_of(model: Path) -> RunPlan:
     """One lane, for as long as the time limit says."""
     spec = EngineSpec(label="ort", engine=EngineKind.ORT)
     plan = default_plan(inspect_model(model), engines=[spec], baseline="ort", time_limit_s=RUN_S)
-    stopping = msgspec.structs.replace(plan.stopping, target_width=0.0)
+    stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
     return msgspec.structs.replace(plan, stopping=stopping)
 
 
@@ -246,9 +270,16 @@ def run_in_window(model: Path) -> int:
         sys.stdin.readline()
         window.runs.start(plan)
 
+    def answer(error: ProfilerError | None) -> None:
+        if error is not None:
+            print(error, file=sys.stderr)
+            application.exit(1)
+            return
+        print(p50_of(window.session_model.session), flush=True)
+
     notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
     notifier.activated.connect(start)
-    window.runs.ended.connect(lambda _: print(p50_of(window.session_model.session), flush=True))
+    window.runs.ended.connect(answer)
     QTimer.singleShot(8000, lambda: print("ready", flush=True))
     return int(application.exec())
 
