@@ -9,7 +9,7 @@ order. Both are launched anew `--launches` times, and the paired ratios of their
 interval of `profiler.stats`. With `--aligned` the bare loop's inputs lie as Dualscope's do.
 
 With `--window`: the p50 of a run that the window shows, against that of the same run without a
-window, `--launches` times in turn; the median of the ratios with its interval.
+window, `--launches` times in turn; the mean of the ratios with Student's interval.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from profiler.lane import Lane  # noqa: E402
 from profiler.plan import default_plan  # noqa: E402
 from profiler.recorder import record  # noqa: E402
 from profiler.session import Session  # noqa: E402
-from profiler.stats import launches_estimate, median_interval  # noqa: E402
+from profiler.stats import launches_estimate, student_quantile  # noqa: E402
 from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan  # noqa: E402
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
@@ -225,13 +225,21 @@ def compare_window(model: Path, folder: Path, pairs: int) -> None:
         process.communicate()
     values = np.array(measured)
     ratios = values[:, 0] / values[:, 1]
-    low, high = median_interval(ratios)
+    ratio, low, high = few_pairs(ratios)
     print(
-        f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {np.median(ratios):.4f} "
+        f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
         f"| {low:.4f} – {high:.4f} "
         f"| {np.median(values[:, 0] - values[:, 1]) / 1e3:+.2f} µs |",
         flush=True,
     )
+
+
+def few_pairs(ratios: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+    """Geometric mean of independent runs' ratios, with Student's 95 % interval."""
+    logs = np.log(ratios)
+    half = student_quantile(0.975, logs.size - 1) * logs.std(ddof=1) / np.sqrt(logs.size)
+    found = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
+    return float(found[0]), float(found[1]), float(found[2])
 
 
 def plan_of(model: Path) -> RunPlan:
