@@ -14,6 +14,7 @@ from profiler.compare import MIN_ROUNDS, counted
 from profiler.types import Verdict
 
 ACCENT_WIDTH = 5
+UNBROKEN = "\N{NO-BREAK SPACE}"
 WELCOME = "Drop a .pt or .onnx file here, or open one"
 
 
@@ -47,8 +48,8 @@ class VerdictBanner(QFrame):
 
     @property
     def text(self) -> str:
-        """The sentence as shown."""
-        return self._sentence.text()
+        """The sentence that is shown."""
+        return self._sentence.text().replace(UNBROKEN, " ")
 
     def set_ready_text(self, text: str) -> None:
         """What stands there while there is no session: welcome, or that a model is ready."""
@@ -102,7 +103,8 @@ class VerdictBanner(QFrame):
         return text[:1].upper() + text[1:]
 
     def _show(self, sentence: str, note: str, accent: QColor) -> None:
-        self._sentence.setText(sentence)
+        # No line ends between a number and its sign.
+        self._sentence.setText(sentence.replace(" %", f"{UNBROKEN}%"))
         self._note.setText(note)
         self._note.setVisible(bool(note))
         self._accent = accent
