@@ -3,19 +3,23 @@
     python benchmarks/large_import.py
 
 GPT-2 (124 million parameters), with its weights beside the file and in it. The file has just been
-written, so that it is in the system's cache; each import is measured in a process of its own.
+written, so that it is in the system's cache; each import is measured in a process of its own, whose
+memory is looked at every two milliseconds from outside of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,7 +40,7 @@ def main() -> int:
     path = parser.parse_args().file
     if path is not None:
         return measure_import(path)
-    print("| weights | MB | nodes | read s | imported s | private MiB | after a call MiB |")
+    print("| weights | MB | nodes | imported s | peak MiB | peak of private MiB | kept MiB |")
     print("|---|---|---|---|---|---|---|")
     for beside in (True, False):
         print(large_import(beside=beside), flush=True)
@@ -48,14 +52,37 @@ def large_import(*, beside: bool) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = large_model(Path(folder), beside=beside)
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
-        command = [sys.executable, __file__, f"--file={path}"]
-        run = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(run.stdout)
+        found, samples = watched([sys.executable, __file__, f"--file={path}"])
     place = "beside the file" if beside else "in the file"
+    during = [sample for at, *sample in samples if found["started"] <= at <= found["ended"]]
+    peaks = [max(column) for column in zip(*during, strict=True)]
+    cells = [
+        f"{(peak - before) / MIB:.0f}" for peak, before in zip(peaks, found["before"], strict=True)
+    ]
     return (
-        f"| {place} | {size:.0f} | {found['nodes']} | {found['read']:.2f} | {found['seconds']:.2f} "
-        f"| {found['private_mib']:.0f} | {found['after_mib']:.0f} |"
+        f"| {place} | {size:.0f} | {found['nodes']} | {found['ended'] - found['started']:.2f} "
+        f"| {' | '.join(cells)} | {(found['after'][1] - found['before'][1]) / MIB:.0f} |"
     )
+
+
+def watched(command: list[str]) -> tuple[dict[str, Any], list[tuple[float, int, int]]]:
+    """What a child prints as JSON; and (time, bytes, private bytes) of it, again and again."""
+    samples = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        while child.poll() is None:
+            with contextlib.suppress(ProcessLookupError, KeyError):
+                samples.append((time.monotonic(), *memory(child.pid)))
+            time.sleep(0.002)
+        assert child.stdout is not None
+        return json.loads(child.stdout.read()), samples
+
+
+def memory(pid: int) -> tuple[int, int]:
+    """Bytes that the process has in memory, and those that no file gives back: the private ones."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    whole, private = (int(fields[key].split()[0]) for key in ("VmRSS", "RssAnon"))
+    return whole * 1024, private * 1024
 
 
 def large_model(folder: Path, *, beside: bool) -> Path:
@@ -76,43 +103,23 @@ def large_model(folder: Path, *, beside: bool) -> Path:
     return path
 
 
-def private_bytes() -> int:
-    """Memory that only this process has: pages mapped from a file are not counted."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    fields = {line.split(":")[0]: line.split()[1] for line in lines[1:]}
-    return int(fields["Anonymous"]) * 1024
-
-
 def measure_import(path: Path) -> int:
-    """In the child: print seconds and memory as JSON."""
+    """In the child: print times and memory as JSON."""
     small = path.parent / "small.onnx"
     node = helper.make_node("Relu", ["x"], ["y"])
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     graph = helper.make_graph([node], "g", values[:1], values[1:])
     onnx.save(helper.make_model(graph, ir_version=9), str(small))
     import_onnx(small)
-    started = time.perf_counter()
-    nodes = len(onnx.load(str(path), load_external_data=False).graph.node)
-    read = time.perf_counter() - started
-    before = private_bytes()
-    started = time.perf_counter()
+    before = memory(os.getpid())
+    started = time.monotonic()
     module = import_onnx(path)
-    seconds = time.perf_counter() - started
-    grown = private_bytes() - before
+    ended = time.monotonic()
     with torch.inference_mode():
         module(torch.randint(0, 1000, (1, 16)))
-    after = private_bytes() - before
-    print(
-        json.dumps(
-            {
-                "nodes": nodes,
-                "read": read,
-                "seconds": seconds,
-                "private_mib": grown / MIB,
-                "after_mib": after / MIB,
-            }
-        )
-    )
+    found = {"started": started, "ended": ended, "before": before, "after": memory(os.getpid())}
+    found["nodes"] = len(onnx.load(str(path), load_external_data=False).graph.node)
+    print(json.dumps(found))
     return 0
 
 

@@ -1,9 +1,9 @@
 """What the PyTorch import takes: ONNX's operator tests, and real models in the forms people have.
 
-    python benchmarks/onnx_coverage.py [operators] [models]
+    python benchmarks/onnx_coverage.py [operators] [models] [--only ResNet] [--only Silero] ...
 
 Prints Markdown. Beside the import, `onnx2torch` and `onnx2pytorch` run the operator tests when they
-are installed. `models` takes some minutes.
+are installed. `models` takes some minutes; `--only` chooses among them.
 """
 
 from __future__ import annotations
@@ -29,20 +29,24 @@ import onnx
 import torch
 
 from benchmarks.node_cases import Case, Importer, Outcome, load_cases, run_case
-from benchmarks.onnx_checks import Check, Feeds, check, forms
+from benchmarks.onnx_checks import FORMS, Check, Feeds, check, forms
 from benchmarks.onnx_models import MODELS, OLDER, build, export
 from profiler.onnx_torch import import_onnx
+
+SILERO = "Silero"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=["operators", "models"])
-    parts = parser.parse_args().parts
+    parser.add_argument("--only", action="append", choices=[*MODELS, SILERO], default=[])
+    arguments = parser.parse_args()
+    parts = arguments.parts
     warnings.simplefilter("ignore")
     if "operators" in parts:
         operators()
     if "models" in parts:
-        models()
+        models(arguments.only or [*MODELS, SILERO])
     return 0
 
 
@@ -108,29 +112,31 @@ def _quietly(case: Case, importer: Importer) -> Outcome:
         return run_case(case, importer)[0]
 
 
-def models() -> None:
-    print("| model | form | imports | equal to ONNX Runtime | torch.export | one compiled graph |")
-    print("|---|---|---|---|---|---|")
+def models(chosen: list[str]) -> None:
+    print("yes: imports, equals ONNX Runtime, exports (torch.export), compiles to one graph.\n")
+    print(f"| model | {' | '.join(FORMS)} |")
+    print("|---|" + "---|" * len(FORMS))
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
-        for name, path, feeds in files(Path(folder)):
-            for form, file in forms(path, feeds, Path(folder)):
-                if isinstance(file, str):
-                    print(f"| {name} | {form} | {file} | | | |", flush=True)
-                    continue
-                print(row(name, form, check(file, feeds)), flush=True)
+        for name, path, feeds in files(Path(folder), chosen):
+            cells = [
+                file if isinstance(file, str) else told(check(file, feeds))
+                for _, file in forms(path, feeds, Path(folder))
+            ]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def files(folder: Path) -> Iterator[tuple[str, Path, Feeds]]:
+def files(folder: Path, chosen: list[str]) -> Iterator[tuple[str, Path, Feeds]]:
     """(name, file, inputs) of each real model."""
-    for name in MODELS:
+    for name in (name for name in MODELS if name in chosen):
         for newer in (True, False) if name in OLDER else (True,):
             model = build(name)
             label = f"{name}, {'newer' if newer else 'older'} exporter"
             path = folder / f"{len(label)}-{abs(hash(label))}.onnx"
             export(model, path, newer=newer)
             yield label, path, {n: t.numpy() for n, t in model.inputs.items()}
-    yield from silero_files()
+    if SILERO in chosen:
+        yield from silero_files()
 
 
 def silero_files() -> Iterator[tuple[str, Path, Feeds]]:
@@ -157,14 +163,21 @@ def silero_feeds(path: Path) -> Feeds:
     return feeds
 
 
-def row(name: str, form: str, found: Check) -> str:
-    cells = [found.imported, found.equal, found.exported, found.compiled]
+def told(found: Check) -> str:
+    """ "yes", or what a file does not do."""
     if found.imported:
-        return f"| {name} | {form} | refused: {found.imported} | | | |"
-    said = ["yes" if not text else text.replace("|", "/") for text in cells]
-    if found.data_dependent:
-        said[3] += f"; data-dependent: {', '.join(found.data_dependent)}"
-    return f"| {name} | {form} | " + " | ".join(said) + " |"
+        return _cell(found.imported)
+    parts = [found.equal]
+    if found.data_dependent and found.exported and found.compiled:
+        parts.append(f"no one graph: branches on data in {', '.join(found.data_dependent)}")
+    else:
+        parts += [f"no export: {found.exported}"] if found.exported else []
+        parts += [f"no one graph: {found.compiled}"] if found.compiled else []
+    return _cell("; ".join(filter(None, parts))) or "yes"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/")
 
 
 if __name__ == "__main__":

@@ -279,14 +279,14 @@ def build(name: str) -> Model:
     return MODELS[name]()
 
 
-def export(model: Model, path: Path, *, newer: bool) -> Path:
-    """Write the ONNX file, with the model's dynamic axes."""
+def export(model: Model, path: Path, *, newer: bool, optimize: bool = True) -> Path:
+    """Write the ONNX file, with the model's dynamic axes; `optimize`: what the newer one does."""
     named: dict[str, Any] = {"input_names": list(model.inputs)}
     if newer:
         # Inputs of the wrapper are one tuple of tensors.
         shapes = [dict(model.dynamic.get(name, {})) for name in model.inputs]
         named["dynamic_shapes"] = _by_signature(model.module, shapes)
-        named |= {"external_data": False, "verbose": False, "dynamo": True}
+        named |= {"external_data": False, "verbose": False, "dynamo": True, "optimize": optimize}
     else:
         named |= {"dynamic_axes": model.dynamic, "dynamo": False}
     with warnings.catch_warnings(), torch.no_grad():

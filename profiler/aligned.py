@@ -18,9 +18,14 @@ def aligned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array itself where it lies well, else a contiguous copy that does."""
     if array.dtype.hasobject or array.size == 0 or array.ctypes.data % ALIGNMENT == 0:
         return array
-    memory = np.empty(array.nbytes + ALIGNMENT, dtype=np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    content = memory[start : start + array.nbytes]
+    content = aligned_bytes(array.nbytes)
     copy: np.ndarray[Any, Any] = content.view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
+
+
+def aligned_bytes(size: int) -> np.ndarray[Any, Any]:
+    """Memory of so many bytes that lies well; with any values."""
+    memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]

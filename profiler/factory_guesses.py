@@ -20,6 +20,8 @@ from profiler.weights import Tensors, best_fit, load_tensors
 TIME_LIMIT_S = 25.0
 ENOUGH = 3
 MOST_KEYS = 12
+# What torchvision and timm call a classifier's last layer, or the module that it is in.
+HEADS = frozenset({"fc", "head", "heads", "classifier", "last_linear"})
 
 
 def guess(source: ModelSource) -> Guesses:
@@ -128,9 +130,25 @@ def _plain(text: str) -> str:
 
 
 def _classes(tensors: Tensors) -> int:
-    """Length of the last vector: the bias of a classifier's last layer."""
+    """Rows of a classifier's last layer: by the name of its matrix, else the last vector's length.
+
+    safetensors files have their tensors in another order than the module.
+    """
+    heads = [
+        name
+        for name, value in tensors.items()
+        if value.ndim >= 2 and name.endswith(".weight") and HEADS & set(name.split("."))
+    ]
+    if heads:
+        return len(tensors[min(heads, key=_place)])
     vectors = [len(value) for value in tensors.values() if value.ndim == 1]
     return vectors[-1] if vectors else 1000
+
+
+def _place(name: str) -> tuple[int, list[int]]:
+    """The outermost of the heads first, and of several there the one with the highest numbers."""
+    parts = name.split(".")
+    return len(parts), [-int(part) for part in parts if part.isdecimal()]
 
 
 def _has(package: str) -> bool:

@@ -41,7 +41,7 @@ class Option:
                 raise PlanError(f"{key} can't be {text!r}.", f"It takes {self.takes}.")
             return int(text)
         if not re.fullmatch(self.pattern, text):
-            raise PlanError(f"{key} can't be {text!r}.", f"It looks like: {self.example}.")
+            raise PlanError(f"{key} can't be {text[:100]!r}.", f"It looks like: {self.example}.")
         return text
 
 
@@ -136,7 +136,7 @@ GENERATION_OPTIONS: dict[EngineKind, dict[str, Option]] = {
     },
 }
 # Of every engine; they become fields of the lane.
-DEVICE = Option("where it runs", example="cpu or cuda:0", pattern=r"cpu|cuda(:\d+)?")
+DEVICE = Option("where it runs", example="cpu or cuda:0", pattern=r"cpu|cuda(:[0-9]{1,3})?")
 MODEL = Option("another model file for this lane", example="model-int8.onnx")
 COMMON = {"device": DEVICE, "model": MODEL}
 

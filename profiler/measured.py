@@ -141,7 +141,7 @@ def gpu_name(session: Session, device: str) -> str:
         return ""
     for sample in session.telemetry:
         for gpu in sample.gpus:
-            if gpu.index == int(index or 0):
+            if str(gpu.index) == (index or "0"):
                 return gpu.name
     return ""
 

@@ -61,7 +61,7 @@ def _gpu_of(spec: EngineSpec, sample: TelemetrySample) -> GpuSample | None:
     kind, _, index = spec.device.partition(":")
     if kind != "cuda":
         return None
-    return next((gpu for gpu in sample.gpus if gpu.index == int(index or 0)), None)
+    return next((gpu for gpu in sample.gpus if str(gpu.index) == (index or "0")), None)
 
 
 def disturbance(turn: Round, found: Conditions, rule: NoiseRule) -> str:

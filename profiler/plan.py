@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from profiler.errors import PlanError
-from profiler.lanes import generates, options_of, takes
+from profiler.lanes import DEVICE, generates, options_of, takes
 from profiler.noise import noise_rule
 from profiler.placement import lane_cpus, usable_cores
 from profiler.types import (
@@ -120,6 +120,7 @@ def _check_lane(spec: EngineSpec, kind: ModelKind, generation: bool) -> None:
             if possible
             else "It is measured by generating text: dualscope generate.",
         )
+    _check_device(spec)
     options = options_of(spec.engine, generation=generation)
     for key, value in spec.options.items():
         option = options.get(key)
@@ -129,6 +130,14 @@ def _check_lane(spec: EngineSpec, kind: ModelKind, generation: bool) -> None:
                 f"It has: {', '.join(options)}.",
             )
         option.parsed(key, str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _check_device(spec: EngineSpec) -> None:
+    """A lane of a session file may say anything: one that was typed has been read already."""
+    try:
+        DEVICE.parsed("device", spec.device)
+    except PlanError as error:
+        raise PlanError(f"Lane {spec.label!r}: {error.message}", error.hint) from error
 
 
 def needs_capabilities(plan: RunPlan) -> bool:
@@ -141,6 +150,7 @@ def needs_capabilities(plan: RunPlan) -> bool:
 def check_capabilities(plan: RunPlan, here: Capabilities) -> None:
     """Refuse providers and devices that this machine doesn't have. Raises PlanError."""
     for spec in plan.engines:
+        _check_device(spec)
         provider = spec.options.get("execution_provider")
         if provider is not None and provider not in here.execution_providers:
             raise PlanError(

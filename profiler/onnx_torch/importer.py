@@ -14,6 +14,7 @@ from profiler.onnx_torch.builder import Builder, Shared
 from profiler.onnx_torch.expansion import all_nodes, expanded, owners
 from profiler.onnx_torch.idioms import rewrite
 from profiler.onnx_torch.inference import infer
+from profiler.onnx_torch.loading import load_light
 from profiler.onnx_torch.ordering import order_nodes
 from profiler.onnx_torch.registry import handlers, qualified
 from profiler.onnx_torch.values import TORCH_TYPES
@@ -33,7 +34,8 @@ def import_onnx(path: Path) -> torch.fx.GraphModule:
     the ONNX values that a node of the outermost graph gives.
     Raises ConversionError that lists every operator that is missing.
     """
-    model = onnx.load(str(path), load_external_data=False)
+    path = path.resolve()
+    model = load_light(path)
     check_external_data(model, path)
     given = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in given]

@@ -1,4 +1,4 @@
-"""Take the large tensors out of a model: mapped from their files, or copied once."""
+"""Take the large tensors out of a model: mapped from their files, or read once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx
 import onnx.external_data_helper
 import onnx.numpy_helper
 
-from profiler.aligned import aligned
+from profiler.aligned import ALIGNMENT, aligned, aligned_bytes
 from profiler.onnx_torch.values import Array
 
 # Shape inference may depend on the values of smaller ones, so these stay in the graph as well.
@@ -97,33 +97,44 @@ def _count(tensor: onnx.TensorProto) -> int:
 def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> Array:
     if not onnx.external_data_helper.uses_external_data(tensor):
         found: Array = aligned(onnx.numpy_helper.to_array(tensor))
-        tensor.ClearField("raw_data") if found.size > LARGE_ELEMENTS else None
         return found
     info = onnx.external_data_helper.ExternalDataInfo(tensor)
-    path = folder / info.location
-    if path not in files:
-        # Private and writable: nothing reaches the file, and pages are read when they are used.
-        files[path] = np.memmap(path, dtype=np.uint8, mode="c")
-    offset = int(info.offset or 0)
     dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    if dtype.itemsize * _count(tensor) != (info.length or dtype.itemsize * _count(tensor)):
+    size = dtype.itemsize * _count(tensor)
+    length = int(info.length or size)
+    content: Any = _content(folder / info.location, int(info.offset or 0), length, files)
+    if size != length:
         # Packed types, such as int4.
-        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        packed: Array = onnx.numpy_helper.to_array(tensor)
-        return aligned(packed)
-    content = files[path][offset : offset + dtype.itemsize * _count(tensor)]
-    mapped: Array = aligned(np.asarray(content)).view(dtype).reshape(tuple(tensor.dims))
+        held = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
+        held.raw_data = content.tobytes()
+        content = aligned(onnx.numpy_helper.to_array(held))
+    mapped: Array = content.view(dtype).reshape(tuple(tensor.dims))
     return mapped
 
 
+def _content(path: Path, offset: int, length: int, files: dict[Path, Array]) -> Array:
+    """Bytes of a file: mapped where they lie well there, else read into memory that does."""
+    if offset % ALIGNMENT:
+        content = aligned_bytes(length)
+        with path.open("rb") as file:
+            file.seek(offset)
+            return content[: file.readinto(content.data)]
+    if path not in files:
+        # Private and writable: nothing reaches the file, and pages are read when they are used.
+        files[path] = np.memmap(path, dtype=np.uint8, mode="c")
+    return np.asarray(files[path][offset : offset + length])
+
+
 def _inside(tensor: onnx.TensorProto, array: Array) -> onnx.TensorProto:
-    """The tensor with its data in it, since inference reads no files."""
-    if onnx.external_data_helper.uses_external_data(tensor):
-        inside = onnx.numpy_helper.from_array(np.ascontiguousarray(array), tensor.name)
-        # Scalars stay scalars.
-        del inside.dims[:]
-        inside.dims.extend(tensor.dims)
+    """For inference, which reads no files: a small tensor with its data, a large one without."""
+    inside = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    if array.size > LARGE_ELEMENTS:
         return inside
-    copy = onnx.TensorProto()
-    copy.CopyFrom(tensor)
-    return copy
+    if not onnx.external_data_helper.uses_external_data(tensor):
+        inside.CopyFrom(tensor)
+        return inside
+    filled = onnx.numpy_helper.from_array(np.ascontiguousarray(array), tensor.name)
+    # Scalars stay scalars.
+    del filled.dims[:]
+    filled.dims.extend(tensor.dims)
+    return filled

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from profiler.session_file import read_session
-from profiler.types import RoundKind, Tolerance
+from profiler.environment import describe_environment
+from profiler.model_file import identify
+from profiler.plan import default_plan
+from profiler.session_file import SessionWriter, read_session
+from profiler.types import ModelInfo, RoundKind, RunStarted, Tolerance
 from tests import model_zoo
 from tests.end2end.driving import DEMO, assert_refused, dualscope
 
@@ -110,6 +114,23 @@ def test_a_plan_is_not_repeated_on_another_file(tmp_path: Path) -> None:
     assert_refused(done, 3, "mlp.onnx")
     done = dualscope("profile", path, "--repeat=a.dualscope", cwd=tmp_path)
     assert_refused(done, 2, "Leave out MODEL")
+
+
+def test_a_session_s_device_that_can_t_be_read_is_refused(tmp_path: Path) -> None:
+    source = identify(model_zoo.onnx_mlp(tmp_path))
+    plan = default_plan(ModelInfo(source=source, inputs=(), outputs=()))
+    lanes = tuple(msgspec.structs.replace(spec, device="cuda:x") for spec in plan.engines)
+    started = RunStarted(
+        time_ns=0,
+        plan=msgspec.structs.replace(plan, engines=lanes),
+        environment=describe_environment(),
+        dualscope_version="0",
+    )
+    with SessionWriter(tmp_path / "a.dualscope") as writer:
+        writer.append(started)
+    done = dualscope("profile", "--repeat=a.dualscope", "-o=b.dualscope", cwd=tmp_path)
+    assert_refused(done, 2, "Lane 'ort': device can't be 'cuda:x'")
+    assert not (tmp_path / "b.dualscope").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from profiler.errors import PlanError
 from profiler.lanes import parse_lane
-from profiler.plan import check_capabilities, default_plan, needs_capabilities
+from profiler.plan import check_capabilities, check_plan, default_plan, needs_capabilities
 from profiler.types import (
     Capabilities,
     EngineKind,
@@ -119,6 +119,20 @@ def test_what_the_machine_lacks_is_refused(text: str, here: Capabilities, refusa
     with pytest.raises(PlanError, match=refusal) as caught:
         check_capabilities(plan, here)
     assert "CPUExecutionProvider" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cuda:x", "cuda:", "cuda:-1", "cuda:0 ", "cuda:" + "9" * 5000, "CPU", "gpu", "", "cuda:²"],
+)
+def test_a_device_that_can_t_be_read_is_refused(device: str) -> None:
+    plan = default_plan(INFO)
+    lane = msgspec.structs.replace(plan.engines[0], device=device)
+    changed = msgspec.structs.replace(plan, engines=(lane, *plan.engines[1:]))
+    for check in (check_plan, lambda p: check_capabilities(p, WITH_CUDA)):
+        with pytest.raises(PlanError, match="Lane 'ort': device can't be") as caught:
+            check(changed)
+        assert "cpu or cuda:0" in caught.value.hint
 
 
 def test_plain_lanes_need_no_look_around() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -270,6 +271,33 @@ def test_the_file_s_name_and_its_classes_are_tried(package_folder: Path, tmp_pat
     torch.save(torch.nn.Linear(3, 7).state_dict(), path)
     (factory,) = guess(identify(path)).factories
     assert factory.target == "timm:create_model"
+    assert factory.arguments == {"model_name": "tiny", "num_classes": 7}
+
+
+ORDERED = """
+import torch
+
+
+def list_models():
+    return ["tiny"]
+
+
+def create_model(model_name, num_classes):
+    linear = torch.nn.Linear
+    head = torch.nn.Sequential(linear(4, 5), torch.nn.ReLU(), linear(5, num_classes))
+    return torch.nn.ModuleDict({"classifier": head, "stem": linear(3, 4)})
+"""
+
+
+def test_the_classes_are_those_of_the_head_in_any_order_of_tensors(
+    package_folder: Path, tmp_path: Path
+) -> None:
+    """As in a safetensors file, whose last vector belongs to some other layer."""
+    (package_folder / "timm.py").write_text(ORDERED)
+    made: Any = importlib.import_module("timm").create_model("tiny", 7)
+    path = tmp_path / "tiny.run3.safetensors"
+    safetensors.torch.save_file(made.state_dict(), path)
+    (factory,) = guess(identify(path)).factories
     assert factory.arguments == {"model_name": "tiny", "num_classes": 7}
 
 

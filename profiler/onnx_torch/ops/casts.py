@@ -9,8 +9,9 @@ import onnx
 import torch
 
 from profiler.onnx_torch.context import Context
+from profiler.onnx_torch.folding import MAX_ELEMENTS
 from profiler.onnx_torch.registry import op
-from profiler.onnx_torch.values import TORCH_TYPES, ShapeValue, Value
+from profiler.onnx_torch.values import TORCH_TYPES, ShapeValue, Value, to_array, to_tensor
 
 T = onnx.TensorProto
 # (bits, signed) of the integers that PyTorch holds in a wider type.
@@ -62,16 +63,17 @@ def cast_to(context: Context, x: Value, target: int) -> Value:
         return context.call(to_e8m0, x, context.attribute("round_mode", "up"))
     if dtype in FLOAT8:
         return context.call(to_float8, x, dtype, context.flag("saturate", 1))
+    if isinstance(x, np.ndarray) and x.size <= MAX_ELEMENTS:
+        # The type of what is beside it may be known where its value is not.
+        return to_array(to_tensor(x).to(dtype))
     return context.call(torch.ops.aten.to.dtype, x, dtype)
 
 
 def to_narrow(x: torch.Tensor, bits: int, signed: bool, dtype: torch.dtype) -> torch.Tensor:
-    """Floats lose their fraction; then the lowest bits stay, as ONNX's cast of integers does."""
+    """Floats are rounded; then the lowest bits stay, as ONNX's cast of integers does."""
     count = 2**bits
-    whole = x.to(torch.float32).to(torch.int32) if x.is_floating_point() else x.to(torch.int32)
-    if x.is_floating_point():
-        whole = torch.round(x.to(torch.float32)).to(torch.int32)
-    wrapped = torch.remainder(whole, count)
+    whole = torch.round(x.to(torch.float32)) if x.is_floating_point() else x
+    wrapped = torch.remainder(whole.to(torch.int32), count)
     if signed:
         wrapped = torch.where(wrapped >= count // 2, wrapped - count, wrapped)
     return wrapped.to(dtype)

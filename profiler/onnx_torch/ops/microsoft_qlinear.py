@@ -10,16 +10,16 @@ import torch.nn.functional as F  # noqa: N812
 from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.ops.microsoft import MS, channels_first, channels_last
 from profiler.onnx_torch.ops.pooling import average_pool
-from profiler.onnx_torch.ops.quantization import dequantized, qlinear_conv, quantized
+from profiler.onnx_torch.ops.quantization import qlinear_conv
+from profiler.onnx_torch.ops.scales import dequantized, integer_type, quantized
 from profiler.onnx_torch.registry import op
 from profiler.onnx_torch.values import Value
 
 
 def _requantize(context: Context, y: Value, scale: Value, zero: Value, like: int) -> Value:
     """Back to the type of the zero point, the last input, or of input `like` without one."""
-    target = context.onnx_type_of(like if zero is None else len(context.node.input) - 1)
-    if not target:
-        context.refuse("a zero point of unknown type")
+    last, default = len(context.node.input) - 1, context.onnx_type_of(like)
+    target = integer_type(context, zero, last, default)
     return context.call(quantized, y, scale, zero, 1, 0, target)
 
 
@@ -117,9 +117,7 @@ def qlinear_where(
 def qlinear_concat(context: Context, y_scale: Value, y_zero: Value, *parts: Value) -> Value:
     plain = [_plain(context, *parts[i : i + 3]) for i in range(0, len(parts), 3)]
     found = context.call(torch.cat, plain, int(context.attribute("axis")))
-    target = context.onnx_type_of(1)
-    if not target:
-        context.refuse("a zero point of unknown type")
+    target = integer_type(context, y_zero, 1)
     return context.call(quantized, found, y_scale, y_zero, 1, 0, target)
 
 

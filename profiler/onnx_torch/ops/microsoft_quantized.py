@@ -10,12 +10,15 @@ from profiler.onnx_torch.context import Context
 from profiler.onnx_torch.ops.microsoft import MS
 from profiler.onnx_torch.ops.microsoft_attention import attend_projected, check_mask
 from profiler.onnx_torch.ops.quantization import (
-    centered,
     dequantize_linear,
-    dynamically_quantized,
     integer_product,
     quantize_linear,
-    requantized,
+)
+from profiler.onnx_torch.ops.scales import (
+    centered,
+    dynamically_quantized,
+    integer_type,
+    rounded,
 )
 from profiler.onnx_torch.registry import op
 from profiler.onnx_torch.values import Value
@@ -37,10 +40,11 @@ def qgemm(
     y_scale: Value = None,
     y_zero: Value = None,
 ) -> Value:
+    plain = y_scale is None
     settings = {
         "transposed": (context.flag("transA"), context.flag("transB")),
         "alpha": float(context.attribute("alpha", 1.0)),
-        "target": context.onnx_type_of(8) if y_zero is not None else context.onnx_type_of(0),
+        "target": 0 if plain else integer_type(context, y_zero, 8, context.onnx_type_of(0)),
     }
     values = (a, a_scale, a_zero, b, b_scale, b_zero, c, y_scale, y_zero)
     return context.call(quantized_gemm, *values, settings)
@@ -69,7 +73,7 @@ def quantized_gemm(
     )
     if y_scale is None:
         return y.to(torch.float32)
-    return requantized(y / y_scale.to(torch.float64), y_zero, settings["target"])
+    return rounded(y / y_scale.to(torch.float64), y_zero, settings["target"])
 
 
 @op("MatMulIntegerToFloat", domain=MS)

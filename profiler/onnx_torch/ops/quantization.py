@@ -9,75 +9,33 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from profiler.onnx_torch.context import Context
-from profiler.onnx_torch.ops.casts import to_float4, to_float8
 from profiler.onnx_torch.ops.convolution import CONV, pad_flat, pad_to_same, settings, spatial_rank
+from profiler.onnx_torch.ops.scales import (
+    along,
+    centered,
+    dequantized,
+    dynamically_quantized,
+    integer_type,
+    quantized,
+    result_type,
+    rounded,
+)
 from profiler.onnx_torch.registry import op
 from profiler.onnx_torch.values import DTYPES, TORCH_TYPES, Value
 
 T = onnx.TensorProto
-# (lowest, highest) of the types that are held in a wider one.
-NARROW: dict[int, tuple[int, int]] = {
-    T.INT4: (-8, 7),
-    T.UINT4: (0, 15),
-    T.INT2: (-2, 1),
-    T.UINT2: (0, 3),
-}
 
 
 @op("QuantizeLinear")
 def quantize_linear(context: Context, x: Value, scale: Value, zero: Value = None) -> Value:
-    target = int(context.attribute("output_dtype", 0))
-    if zero is not None:
-        target = context.onnx_type_of(2) or target
-        if not target:
-            context.refuse("a zero point of unknown type")
-    target = target or T.UINT8
-    if target not in TORCH_TYPES:
-        context.refuse("this type")
+    named = int(context.attribute("output_dtype", 0))
+    target = result_type(context, None if named else zero, 2, named or T.UINT8)
     precision = DTYPES.get(int(context.attribute("precision", 0)))
     axis, block = int(context.attribute("axis", 1)), int(context.attribute("block_size", 0))
     saturate = context.flag("saturate", 1)
     return context.call(
         quantized, x, scale, zero, axis, block, target, saturate=saturate, precision=precision
     )
-
-
-def quantized(
-    x: torch.Tensor,
-    scale: torch.Tensor,
-    zero: torch.Tensor | None,
-    axis: int,
-    block: int,
-    target: int,
-    *,
-    saturate: bool = True,
-    precision: torch.dtype | None = None,
-) -> torch.Tensor:
-    """x / scale, rounded half to even, + zero point, within the range of the type.
-
-    NaN, as of a scale that overflows, becomes the lowest number: as ONNX Runtime does it.
-    """
-    dtype = TORCH_TYPES[target]
-    scale = _spread(scale, x, axis, block)
-    if precision is not None:
-        x, scale = x.to(precision), scale.to(precision)
-    elif not x.is_floating_point():
-        x = x.to(scale.dtype)
-    y = x / scale.to(x.dtype)
-    if target == T.FLOAT4E2M1:
-        return to_float4(y)
-    if dtype.is_floating_point:
-        # The zero point of a float type is 0.
-        return to_float8(y, dtype, saturate)
-    low, high = NARROW.get(target, (0, 0))
-    if target not in NARROW:
-        info = torch.iinfo(dtype)
-        low, high = info.min, info.max
-    y = torch.round(y)
-    wide = y if y.dtype is torch.float64 else y.to(torch.float32)
-    if zero is not None:
-        wide = wide + _spread(zero, x, axis, block).to(wide.dtype)
-    return wide.nan_to_num(nan=low).clamp(low, high).to(dtype)
 
 
 @op("DequantizeLinear")
@@ -87,63 +45,9 @@ def dequantize_linear(context: Context, x: Value, scale: Value, zero: Value = No
     return context.call(dequantized, x, scale, zero, axis, block, target)
 
 
-def dequantized(
-    x: torch.Tensor,
-    scale: torch.Tensor,
-    zero: torch.Tensor | None,
-    axis: int = 1,
-    block: int = 0,
-    target: torch.dtype | None = None,
-) -> torch.Tensor:
-    """(x - zero point) * scale."""
-    if x.is_floating_point():
-        wide = x.to(torch.float32)
-    else:
-        wide = x.to(torch.int32) if zero is not None else x.to(torch.float32)
-        if zero is not None:
-            wide = (wide - _spread(zero, x, axis, block).to(torch.int32)).to(torch.float32)
-    y = wide * _spread(scale, x, axis, block).to(torch.float32)
-    return y.to(target or scale.dtype)
-
-
-def _spread(values: torch.Tensor, x: torch.Tensor, axis: int, block: int) -> torch.Tensor:
-    """Per tensor, per axis, or per block of the axis: in a shape that broadcasts to `x`."""
-    if block and values.dim():
-        found = values.repeat_interleave(block, axis)
-        return found.narrow(axis, 0, x.shape[axis])
-    if values.dim() == 1 and x.dim() > 1:
-        if values.shape[0] == 1:
-            return values.reshape(())
-        shape = [1] * x.dim()
-        shape[axis] = -1
-        return values.reshape(shape)
-    return values
-
-
 @op("DynamicQuantizeLinear")
 def dynamic_quantize_linear(context: Context, x: Value) -> tuple[Value, ...]:
     return context.parts(context.call(dynamically_quantized, x), 3)
-
-
-def dynamically_quantized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """uint8 over the range of the values, which is made to hold 0."""
-    low, high = x.amin().clamp(max=0.0), x.amax().clamp(min=0.0)
-    scale = (high - low) / 255
-    # All zeros: any scale does.
-    divisor = torch.where(scale == 0, 1.0, scale)
-    zero = torch.round(torch.clamp(-low / divisor, 0, 255))
-    y = torch.clamp(torch.round(x / divisor) + zero, 0, 255).to(torch.uint8)
-    return y, scale, zero.to(torch.uint8)
-
-
-def centered(x: torch.Tensor, zero: torch.Tensor | None, row_wise: bool = False) -> torch.Tensor:
-    """x - zero point, as float64 holds it exactly for products and sums of them."""
-    wide = x.to(torch.float64)
-    if zero is None:
-        return wide
-    if zero.dim() == 1 and zero.shape[0] > 1 and row_wise:
-        zero = zero.unsqueeze(-1)
-    return wide - zero.to(torch.float64)
 
 
 @op("MatMulInteger")
@@ -160,7 +64,7 @@ def integer_product(
     b_zero: torch.Tensor | None,
 ) -> torch.Tensor:
     """An exact product in int32."""
-    return torch.matmul(centered(a, a_zero, True), centered(b, b_zero)).to(torch.int32)
+    return torch.matmul(centered(a, a_zero, -2), centered(b, b_zero)).to(torch.int32)
 
 
 @op("QLinearMatMul")
@@ -175,7 +79,7 @@ def qlinear_matmul(
     y_scale: Value,
     y_zero: Value,
 ) -> Value:
-    target = context.onnx_type_of(7)
+    target = integer_type(context, y_zero, 7)
     inputs = (a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero)
     return context.call(quantized_product, *inputs, target)
 
@@ -191,17 +95,10 @@ def quantized_product(
     y_zero: torch.Tensor,
     target: int,
 ) -> torch.Tensor:
-    total = torch.matmul(centered(a, a_zero, True), centered(b, b_zero))
-    left = a_scale.unsqueeze(-1) if a_scale.dim() == 1 and a_scale.shape[0] > 1 else a_scale
-    y = total * (left.to(torch.float64) * b_scale.to(torch.float64) / y_scale.to(torch.float64))
-    return requantized(y, y_zero, target)
-
-
-def requantized(y: torch.Tensor, zero: torch.Tensor | None, target: int) -> torch.Tensor:
-    dtype = TORCH_TYPES[target]
-    info = torch.iinfo(dtype)
-    y = torch.round(y) if zero is None else torch.round(y) + zero.to(y.dtype)
-    return y.clamp(info.min, info.max).to(dtype)
+    total = torch.matmul(centered(a, a_zero, -2), centered(b, b_zero))
+    left, right = along(a_scale, a.dim(), -2), along(b_scale, b.dim(), -1)
+    y = total * (left.to(torch.float64) * right.to(torch.float64) / y_scale.to(torch.float64))
+    return rounded(y, y_zero, target)
 
 
 @op("ConvInteger")
@@ -245,8 +142,7 @@ def integer_conv(
     w_zero: torch.Tensor | None,
     *shape: Any,
 ) -> torch.Tensor:
-    spread = w_zero.reshape(-1, *[1] * (w.dim() - 1)) if w_zero is not None else None
-    return exact_conv(centered(x, x_zero), centered(w, spread), *shape).to(torch.int32)
+    return exact_conv(centered(x, x_zero), centered(w, w_zero, 0), *shape).to(torch.int32)
 
 
 @op("QLinearConv")
@@ -264,7 +160,7 @@ def qlinear_conv(
 ) -> Value:
     inputs = (x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias)
     shape = _conv_settings(context, 3)
-    return context.call(quantized_conv, *inputs, context.onnx_type_of(7), *shape)
+    return context.call(quantized_conv, *inputs, integer_type(context, y_zero, 7), *shape)
 
 
 def quantized_conv(
@@ -280,11 +176,8 @@ def quantized_conv(
     target: int,
     *shape: Any,
 ) -> torch.Tensor:
-    channel = (-1, *[1] * (x.dim() - 2))
-    weight = centered(w, w_zero.reshape(-1, 1, *[1] * (w.dim() - 2)))
-    total = exact_conv(centered(x, x_zero), weight, *shape)
+    total = exact_conv(centered(x, x_zero), centered(w, w_zero, 0), *shape)
     if bias is not None:
-        total = total + bias.to(torch.float64).reshape(channel)
+        total = total + along(bias, x.dim(), 1).to(torch.float64)
     factor = x_scale.to(torch.float64) * w_scale.to(torch.float64) / y_scale.to(torch.float64)
-    factor = factor.reshape(channel) if factor.numel() > 1 else factor
-    return requantized(total * factor, y_zero, target)
+    return rounded(total * along(factor, x.dim(), 1), y_zero, target)

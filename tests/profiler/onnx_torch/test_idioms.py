@@ -48,6 +48,26 @@ def test_a_product_with_a_bias_is_linear(tmp_path: Path) -> None:
     assert (weight.shape, weight.is_contiguous()) == ((3, 4), False), "a view, not a copy"
 
 
+def test_a_bias_of_zeros_that_is_cast_like_an_input_is_a_constant(tmp_path: Path) -> None:
+    """As PyTorch's exporter writes a convolution without a bias where it optimizes nothing."""
+    nodes = [
+        helper.make_node("CastLike", ["zero", "x"], ["cast"]),
+        helper.make_node("Expand", ["cast", "shape"], ["bias"]),
+        helper.make_node("Conv", ["x", "w", "bias"], ["y"]),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(np.array(0), "zero"),
+        onnx.numpy_helper.from_array(np.array([4]), "shape"),
+        onnx.numpy_helper.from_array(floats(4, 3, 1, 1, seed=1), "w"),
+    ]
+    content = models.model_bytes(nodes, {"x": [1, 3, 5, 5]}, {"y": [1, 4, 5, 5]}, weights)
+    module = import_onnx(models.write(content, tmp_path))
+    assert targets(module) == [torch.conv2d]
+    x = floats(1, 3, 5, 5)
+    expected = np.einsum("ik,bkhw->bihw", floats(4, 3, 1, 1, seed=1)[..., 0, 0], x)
+    np.testing.assert_allclose(module(torch.from_numpy(x))[0].numpy(), expected, rtol=1e-4)
+
+
 def test_a_matrix_that_two_products_take_keeps_its_form(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["p"]),
