@@ -1038,6 +1038,16 @@ class ProgramJob(Struct, frozen=True, kw_only=True, tag=True):
     path: str
 
 
+class BuildJob(Struct, frozen=True, kw_only=True, tag=True):
+    """Write a model of `transformers` with random weights into the folder `path`."""
+
+    model_class: str
+    config_class: str
+    config: dict[str, Any]
+    seed: int
+    path: str
+
+
 class JobProgress(Struct, frozen=True, kw_only=True, tag=True):
     text: str
 
@@ -1057,6 +1067,10 @@ class Guesses(Struct, frozen=True, kw_only=True, tag=True):
     keys: tuple[str, ...] = ()
     count: int = 0
     notes: tuple[str, ...] = ()
+
+
+class Built(Struct, frozen=True, kw_only=True, tag=True):
+    """The answer to a BuildJob: it lies there."""
 
 
 class Converted(Struct, frozen=True, kw_only=True, tag=True):
