@@ -56,6 +56,7 @@ ACTIONS = (
         "show_suite",
         "F8",
         "Well-known models on this machine, and what an article claims (F8)",
+        True,
     ),
     ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True

@@ -337,6 +337,7 @@ class MainWindow(QMainWindow):
             (self.log, "Log"),
         ):
             self.tabs.addTab(widget, title)
+        self.tabs.setTabVisible(self.tabs.indexOf(self.suite_view), False)
         upper = QSplitter(Qt.Orientation.Horizontal, self)
         upper.addWidget(self.model_panel)
         upper.addWidget(self.tabs)
@@ -387,6 +388,7 @@ class MainWindow(QMainWindow):
         bar.addSeparator()
         bar.addAction(self.actions_by_name["profile"])
         bar.addAction(self.actions_by_name["sweep"])
+        bar.addAction(self.actions_by_name["suite"])
         bar.addAction(self.actions_by_name["stop"])
         bar.addSeparator()
         self.export_button = _menu_button("Export", self.export_menu, self)

@@ -166,9 +166,8 @@ class SuiteView(QWidget):
             lanes = "ONNX Runtime, PyTorch eager and torch.compile"
         return (
             f"The suite measures {titles} with random weights on {lanes}, and judges what an "
-            "article claims of the two engines by what this machine shows. It takes about "
-            f"{duration_text(budget_s)}, and {duration_text(budget_s)} at the most on two cores; "
-            "it may be stopped and resumed."
+            "article claims of the two engines by what this machine shows. It takes up "
+            f"to {duration_text(budget_s)} on two cores, and may be stopped and resumed."
         )
 
     def _fill_table(self) -> None:

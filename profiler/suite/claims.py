@@ -222,7 +222,8 @@ def language_models(rows: Sequence[Row]) -> Judged:
         return UNRESOLVED, "No model that generates text was measured."
     told, verdicts = [], []
     for row in decoded:
-        pairs = [(lane, over_torch(row, lane)) for lane in row.lanes if is_torch(lane)]
+        torch = [lane for lane in row.lanes if is_torch(lane) and lane.latency_ns]
+        pairs = [(lane, over_torch(row, lane)) for lane in torch]
         known = [(lane, found) for lane, found in pairs if found and found.high is not None]
         if not known:
             told.append(f"{row.title}: {missing(row)}")
@@ -230,7 +231,7 @@ def language_models(rows: Sequence[Row]) -> Judged:
             continue
         if any(upper(found) <= 1 + SAME_WITHIN for _, found in known):
             verdicts.append(CONFIRMED)
-        elif all((found.low or 0.0) > 1 for _, found in known):
+        elif len(known) == len(torch) and all((found.low or 0.0) > 1 for _, found in known):
             verdicts.append(REFUTED)
         else:
             verdicts.append(UNRESOLVED)
@@ -238,6 +239,8 @@ def language_models(rows: Sequence[Row]) -> Judged:
             f"{row.title}, {row.workload}: ONNX Runtime is {times(found)} as fast as {lane.name}"
             for lane, found in known
         ]
+        if all(lane.engine is not EngineKind.TORCH_COMPILE for lane in torch):
+            told.append("torch.compile was not measured")
     told += [
         f"{row.title}: {times(lane.speedup)} as fast as PyTorch eager"
         for row in rows
@@ -258,7 +261,7 @@ def conversion(rows: Sequence[Row]) -> Judged:
         return UNRESOLVED, "Nothing was converted."
     good = [row for row in models.values() if row.conversion_ns and not row.fixed]
     bad = [row for row in models.values() if _failed(row) or row.fixed]
-    told = [f"{len(good)} of {counted(len(models), 'model')} converted once for any size"]
+    told = [f"{len(good)} of {counted(len(models), 'model')} converted once, for any batch size"]
     told += [f"{row.title}: fixed at this {row.fixed}" for row in bad if row.fixed]
     told += [f"{row.title}: {missing(row)}" for row in bad if not row.fixed]
     told += [_payback(row, [r for r in rows if r.model == row.model]) for row in good]

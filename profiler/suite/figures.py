@@ -11,11 +11,20 @@ from profiler.types import EngineKind
 
 
 def against_eager(row: Row) -> Row:
-    """The row; without speedups where they are over another lane, since PyTorch eager failed."""
+    """The row; where PyTorch eager failed, without what compares its lanes with another one."""
     eager = eager_lane(row)
     if eager is not None and row.baseline == eager.label:
         return row
-    lanes = [msgspec.structs.replace(n, speedup=None, machine_time=None) for n in row.lanes]
+    lanes = [
+        msgspec.structs.replace(
+            lane,
+            speedup=None,
+            machine_time=None,
+            outputs_agree=None,
+            largest_difference=None,
+        )
+        for lane in row.lanes
+    ]
     return msgspec.structs.replace(row, lanes=tuple(lanes))
 
 

@@ -88,7 +88,7 @@ def test_a_suite_of_a_folder_is_shown_and_its_session_opened(
     target = tmp_path / "table.csv"
     window.suite.export("csv", target)
     wait_for_file(qtbot, target)
-    qtbot.waitUntil(lambda: window.suite_view.session.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(window.suite_view.session.isVisible, timeout=PATIENCE_MS)
     window.suite_view.table.selectRow(1)
     with qtbot.waitSignal(window.opener.session_opened, timeout=PATIENCE_MS):
         window.suite_view.session.click()

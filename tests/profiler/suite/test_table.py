@@ -44,7 +44,7 @@ def test_markdown_has_the_machine_every_lane_and_every_claim() -> None:
     assert "| ort | 7.692 [7.615–7.769] | 1.30× [1.20–1.40] |" in found
     assert "failed: no \\| library" in found
     assert "| BERT-base | 16 tokens | – | – | – | Not built. |" in found
-    assert "- 1 of 3 runs done, 42 s of 215 s (--quick)" in found
+    assert "- 1 of 3 runs done, 42 s of 228 s (--quick)" in found
     assert "3 of 30 rounds set aside" in found
     assert found.count("**unresolved**") + found.count("**confirmed**") >= 7
 
