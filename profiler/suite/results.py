@@ -65,11 +65,8 @@ def _workload(entry: Entry, session: Session, step: Step) -> str:
     if plan is None:
         return entry.model.workload
     if step is Step.PREFILL:
-        return f"prompt of {plan.prompt_tokens} tokens, {entry.model.workload}"
-    return (
-        f"per token, {plan.new_tokens} after a prompt of {plan.prompt_tokens}, "
-        f"{entry.model.workload}"
-    )
+        return f"prompt of {plan.prompt_tokens}, {entry.model.workload}"
+    return f"per token, {plan.new_tokens} after {plan.prompt_tokens}, {entry.model.workload}"
 
 
 def _lane(session: Session, label: str, step: Step, against: dict[str, Comparison]) -> LaneResult:

@@ -59,6 +59,8 @@ def run_suite(
         check_same(before, plan, environment)
         known = [r for r in before.results.values() if r.state is PointState.DONE]
         suite.prepared_s = before.prepared_s
+        # From the start, so that no file is ever written without them.
+        suite.results = {result.key: result for result in known}
     for event in _events(suite, started, known, folder, cancelled, clock):
         suite.apply(event)
         if isinstance(event, SuiteStarted | SuitePrepared | EntryFinished | SuiteFinished):

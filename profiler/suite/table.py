@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 from profiler.compare import counted
@@ -14,6 +15,7 @@ from profiler.types import PointState
 
 COLUMNS = ("model", "workload", "lane", "p50, ms [95 %]", "against eager [95 %]", "verdict")
 NONE = "–"
+WIDTH, INDENT = 100, " " * 12
 # As shown of the machine, with the name in the environment.
 MACHINE = (
     ("cpu", "CPU"),
@@ -88,7 +90,9 @@ def text(suite: Suite) -> str:
         parts.append("  ".join([*padded, shown[-1]]).rstrip())
     parts += ["", *notes(suite), "", "The article's claims:"]
     for claim in suite.claims():
-        parts += [f"{claim.verdict.value.upper():<11} {claim.text}", f"            {claim.figures}"]
+        figures = textwrap.wrap(claim.figures, WIDTH - len(INDENT))
+        parts.append(f"{claim.verdict.value.upper():<{len(INDENT)}}{claim.text}")
+        parts += [INDENT + line for line in figures]
     return "\n".join(printable(part) for part in parts)
 
 
