@@ -1039,11 +1039,15 @@ class ProgramJob(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class BuildJob(Struct, frozen=True, kw_only=True, tag=True):
-    """Write a model of `transformers` with random weights into the folder `path`."""
+    """Write a model of `transformers` with random weights into the folder `path`.
+
+    `pretrained`: as the library's `from_pretrained` reads it, else with the module's own names.
+    """
 
     model_class: str
     config_class: str
     config: dict[str, Any]
+    pretrained: bool
     seed: int
     path: str
 

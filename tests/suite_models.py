@@ -6,6 +6,14 @@ from profiler.suite.catalogue import SuiteModel
 from profiler.types import Fill, InputSpec
 
 VOCABULARY = 100
+
+
+def _image() -> tuple[InputSpec, ...]:
+    symbols = ("batch", None, None, None)
+    shape = (1, 3, 32, 32)
+    return (InputSpec(name="pixel_values", dtype="float32", shape=shape, symbols=symbols),)
+
+
 SMALL = (
     SuiteModel(
         key="resnet-50",
@@ -14,14 +22,7 @@ SMALL = (
         config_class="ResNetConfig",
         config={"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "num_labels": 4},
         workload="image 32 x 32",
-        inputs=(
-            InputSpec(
-                name="pixel_values",
-                dtype="float32",
-                shape=(1, 3, 32, 32),
-                symbols=("batch", None, None, None),
-            ),
-        ),
+        inputs=_image(),
     ),
     SuiteModel(
         key="bert-base",
@@ -47,6 +48,22 @@ SMALL = (
                 limit=VOCABULARY,
             ),
         ),
+    ),
+    SuiteModel(
+        key="vit-base",
+        title="ViT-base",
+        model_class="ViTForImageClassification",
+        config_class="ViTConfig",
+        config={
+            "hidden_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+            "image_size": 32,
+            "patch_size": 16,
+        },
+        workload="image 32 x 32",
+        inputs=_image(),
     ),
     SuiteModel(
         key="gpt-2",

@@ -87,6 +87,7 @@ def _build(model: SuiteModel, folder: Path, cancelled: Callable[[], bool]) -> No
             model_class=model.model_class,
             config_class=model.config_class,
             config=model.config,
+            pretrained=model.generates,
             seed=SEED,
             path=str(made),
         )

@@ -18,7 +18,7 @@ from tests.suite_models import SMALL
 
 
 def suite() -> Suite:
-    """ResNet-50 measured, with a lane that failed; BERT not built; GPT-2 to come."""
+    """ResNet-50 measured, with a lane that failed; BERT not built; the others to come."""
     broken = msgspec.structs.replace(
         lane("bad", EngineKind.ORT, None), failure="no | library", latency_ns=None
     )
@@ -44,7 +44,7 @@ def test_markdown_has_the_machine_every_lane_and_every_claim() -> None:
     assert "| ort | 7.692 [7.615–7.769] | 1.30× [1.20–1.40] |" in found
     assert "failed: no \\| library" in found
     assert "| BERT-base | 16 tokens | – | – | – | Not built. |" in found
-    assert "- 1 of 3 runs done, 42 s of 228 s (--quick)" in found
+    assert "- 1 of 4 runs done, 42 s of 228 s (--quick)" in found
     assert "3 of 30 rounds set aside" in found
     assert found.count("**unresolved**") + found.count("**confirmed**") >= 7
 
