@@ -13,6 +13,7 @@ COMMANDS = (
     "generate",
     "bench-endpoint",
     "fastest",
+    "suite",
     "cost",
     "export",
     "info",

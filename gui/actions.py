@@ -50,6 +50,15 @@ ACTIONS = (
         "sweep", "S&weep…", "&Run", "choose_sweep", "F7", "Measure at several values (F7)", True
     ),
     ActionSpec(
+        "suite",
+        "S&uite…",
+        "&Run",
+        "show_suite",
+        "F8",
+        "Well-known models on this machine, and what an article claims (F8)",
+        True,
+    ),
+    ActionSpec(
         "stop", "■ &Stop", "&Run", "stop", "Shift+F5", "Stop; what was measured is kept", True
     ),
     ActionSpec("find", "&Find Node…", "&View", "find_node", "Ctrl+F"),

@@ -33,6 +33,8 @@ from gui.questions import Questions
 from gui.run_controller import RunController
 from gui.session_model import SessionModel
 from gui.status import RunStatus
+from gui.suite_controller import SuiteController
+from gui.suite_model import SuiteModel
 from gui.sweep_model import SweepModel
 from gui.views.cost_view import CostView
 from gui.views.fastest_view import FastestView
@@ -45,15 +47,18 @@ from gui.views.operators_view import OperatorsView
 from gui.views.outputs_view import OutputsView
 from gui.views.recommendation_card import RecommendationCard
 from gui.views.report_view import ReportView
+from gui.views.suite_view import SuiteView
 from gui.views.sweep_view import SweepView
 from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
 from profiler.exporters import Exporter, export, formats
+from profiler.lanes import ONNX
 from profiler.search.planning import plan_so_far
 from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
+from profiler.suite.table import notes
 from profiler.sweep.exporters import export_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import progress_text
@@ -77,7 +82,8 @@ class MainWindow(QMainWindow):
         self.session_model = SessionModel(self)
         self.session_model.ask(Question(goal=self.settings.goal, cost=self.settings.cost))
         self.sweep_model = SweepModel(self)
-        self.runs = RunController(self.session_model, self.sweep_model, self)
+        self.suite_model = SuiteModel(self)
+        self.runs = RunController(self.session_model, self.sweep_model, self.suite_model, self)
         self.opener = Opener(self)
         self.questions = Questions(self.opener, self)
         self._profile_when_open = False
@@ -178,6 +184,16 @@ class MainWindow(QMainWindow):
             f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target)
         )
 
+    def show_suite(self) -> None:
+        """What the suite runs, and what it found."""
+        self.tabs.setTabVisible(self.tabs.indexOf(self.suite_view), True)
+        self.tabs.setCurrentWidget(self.suite_view)
+
+    def _open_of_suite(self, path: Path) -> None:
+        """One of the suite's sessions."""
+        self.tabs.setCurrentWidget(self.report)
+        self.open_path(path)
+
     def stop(self) -> None:
         """End the run, or give up opening a file."""
         if self.runs.running:
@@ -255,6 +271,7 @@ class MainWindow(QMainWindow):
         self.setStyleSheet(theme.style_sheet())
         self.live.restyle()
         self.sweep_view.restyle()
+        self.suite_view.refresh()
         self.graph.graph.set_dark(theme.is_dark())
         self.graph.recolour()
         self.generation.restyle()
@@ -300,6 +317,7 @@ class MainWindow(QMainWindow):
         self.report = ReportView(self.session_model, self)
         self.log = LogView(self.session_model, self)
         self.sweep_view = SweepView(self.sweep_model, self)
+        self.suite_view = SuiteView(self.suite_model, self)
         self.live = LiveView(self.session_model, self)
         self.status = RunStatus(self.statusBar(), self.session_model)
         self.tabs = QTabWidget(self)
@@ -314,10 +332,12 @@ class MainWindow(QMainWindow):
             (self.outputs, "Outputs"),
             (self.cost, "Cost"),
             (self.fastest_view, "Fastest"),
+            (self.suite_view, "Suite"),
             (self.report, "Report"),
             (self.log, "Log"),
         ):
             self.tabs.addTab(widget, title)
+        self.tabs.setTabVisible(self.tabs.indexOf(self.suite_view), False)
         upper = QSplitter(Qt.Orientation.Horizontal, self)
         upper.addWidget(self.model_panel)
         upper.addWidget(self.tabs)
@@ -368,6 +388,7 @@ class MainWindow(QMainWindow):
         bar.addSeparator()
         bar.addAction(self.actions_by_name["profile"])
         bar.addAction(self.actions_by_name["sweep"])
+        bar.addAction(self.actions_by_name["suite"])
         bar.addAction(self.actions_by_name["stop"])
         bar.addSeparator()
         self.export_button = _menu_button("Export", self.export_menu, self)
@@ -396,6 +417,16 @@ class MainWindow(QMainWindow):
         self.sweep_view.stop_wanted.connect(self.stop)
         self.sweep_view.sweep_wanted.connect(self.choose_sweep)
         self.sweep_view.export_wanted.connect(self.export_sweep)
+        self.suite = SuiteController(
+            self.suite_model, self.opener, self.runs, self._in_background, self
+        )
+        self.suite_view.start_wanted.connect(self.suite.start)
+        self.suite_view.stop_wanted.connect(self.stop)
+        self.suite_view.resume_wanted.connect(self.suite.resume)
+        self.suite_view.open_wanted.connect(self.suite.choose)
+        self.suite_view.session_wanted.connect(self.suite.open_session)
+        self.suite_view.export_wanted.connect(self.suite.ask_export)
+        self.suite.session_wanted.connect(self._open_of_suite)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
         self.runs.started.connect(self._on_run_started)
@@ -461,6 +492,9 @@ class MainWindow(QMainWindow):
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
         self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
+        self.suite_view.set_state(
+            idle=not running and not self.opener.is_busy, running=running and self.runs.in_suite
+        )
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -511,7 +545,7 @@ class MainWindow(QMainWindow):
         self.session_model.show(session, path)
         self.status.show_session(session)
         self.setWindowTitle(f"{path.name} – Dualscope")
-        self._show_graph_of_draft()
+        self._show_graph_of_draft(session)
 
     def _on_sweep_opened(self, sweep: Sweep, path: Path) -> None:
         settings.remember_file(self.settings, path)
@@ -535,9 +569,13 @@ class MainWindow(QMainWindow):
         self.status.show_message(f"Showing {self.sweep_view.point_text(index)}.")
         self.tabs.setCurrentWidget(self.report)
 
-    def _show_graph_of_draft(self) -> None:
+    def _show_graph_of_draft(self, session: Session | None = None) -> None:
         assert self.draft.info is not None
-        if Path(self.draft.info.source.path).exists():
+        measured = _onnx_form(session) if session is not None else None
+        if measured is not None and self.draft.info.source.kind not in DRAWN_AS_THEY_ARE:
+            # What the lanes ran: neither converted again nor asked about.
+            self.graph.show_forms([("ONNX form", measured)])
+        elif Path(self.draft.info.source.path).exists():
             self._show_graph(self.draft.info)
         else:
             name = Path(self.draft.info.source.path).name
@@ -557,7 +595,8 @@ class MainWindow(QMainWindow):
 
     def _on_events_applied(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, ModelConverted):
+            # The graph stays that of the model which is open.
+            if isinstance(event, ModelConverted) and not self.runs.in_suite:
                 self.graph.add_form(f"{event.form} form", Path(event.model.path))
 
     def _on_run_started(self) -> None:
@@ -567,14 +606,21 @@ class MainWindow(QMainWindow):
             self.graph.show_text("The graph is drawn when the run has ended.")
         if self.runs.sweeping:
             self.tabs.setCurrentWidget(self.sweep_view)
+        if self.runs.in_suite:
+            self.show_suite()
         self._refresh()
 
     def _on_run_ended(self, error: ProfilerError | None) -> None:
         if error is not None:
             self.messages.show_error(error)
-        elif not self.runs.sweeping:
+        elif not (self.runs.sweeping or self.runs.in_suite):
             self._tell_failures()
-        if self.runs.sweeping:
+        if self.runs.in_suite:
+            suite = self.suite_model.suite
+            self.status.show_ended(f"Suite ended: {notes(suite)[0]}" if suite.plan else "")
+            # The last model's run is one of the suite's sessions, none of the model that is open.
+            self.session_model.show(Session(), None)
+        elif self.runs.sweeping:
             self.status.show_ended(f"Sweep ended: {progress_text(self.sweep_model.sweep)}")
         else:
             self.status.show_session(self.session_model.session)
@@ -672,6 +718,12 @@ class MainWindow(QMainWindow):
             self, "Quit", "A run is going on. Stop it and quit?\nWhat was measured is kept."
         )
         return answer is QMessageBox.StandardButton.Yes
+
+
+def _onnx_form(session: Session) -> Path | None:
+    """The ONNX file that lanes of the session ran, where it is still there."""
+    paths = [Path(event.model.path) for event in session.converted if event.form == ONNX]
+    return next((path for path in paths if path.exists()), None)
 
 
 def _menu_button(text: str, menu: QMenu, parent: QWidget) -> QToolButton:

@@ -1,4 +1,4 @@
-"""Starts and stops runs, searches and sweeps, and carries their events to the models.
+"""Starts and stops runs, searches, sweeps and the suite, and carries their events to the models.
 
 At 20 Hz, or between turns where the window has no core of its own.
 """
@@ -6,7 +6,7 @@ At 20 Hz, or between turns where the window has no core of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,16 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.run_thread import RunThread
 from gui.session_model import SessionModel
 from gui.settings import sessions_folder
+from gui.suite_model import SuiteModel
 from gui.sweep_model import SweepModel
 from profiler.locate import record_first_difference
-from profiler.placement import kept_off
+from profiler.placement import kept_off, lane_cpus, usable_cores
 from profiler.recorder import record
 from profiler.search import runner
 from profiler.session import Session
 from profiler.session_file import SUFFIX
+from profiler.suite.records import EntryStarted, SuitePlan
+from profiler.suite.run import run_suite
 from profiler.sweep.runner import run_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.sweep_file import read_sweep
@@ -34,22 +37,27 @@ STILL_INTERVAL_S = 1.0
 
 
 class RunController(QObject):
-    """One run, search or sweep, or one look inside of a model, at a time.
+    """One run, search, sweep or suite, or one look inside of a model, at a time.
 
-    Signals: `started()`, `ended(ProfilerError or None)`. `sweeping`: whether what goes on, or went
-    on last, is a sweep.
+    Signals: `started()`, `ended(ProfilerError or None)`. `sweeping`, `in_suite`: whether what goes
+    on, or went on last, is a sweep or a suite.
     """
 
     started = Signal()
     ended = Signal(object)
 
     def __init__(
-        self, model: SessionModel, sweeps: SweepModel, parent: QObject | None = None
+        self,
+        model: SessionModel,
+        sweeps: SweepModel,
+        suites: SuiteModel,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._model = model
         self._sweeps = sweeps
-        self.sweeping = False
+        self._suites = suites
+        self.sweeping = self.in_suite = False
         self._thread: RunThread | None = None
         self._placed = ExitStack()
         self._timer = QTimer(self)
@@ -80,7 +88,8 @@ class RunController(QObject):
         session = self._model.session
         if self._thread is None and session.plan is not None:
             path = self._model.path
-            self._go(partial(record_first_difference, session, path, [candidate]), session.plan)
+            source = partial(record_first_difference, session, path, [candidate])
+            self._go(source, session.plan.lane_cpus)
 
     def _start(self, plan: RunPlan | SearchPlan, recording: Callable[..., Iterator[Event]]) -> None:
         if self._thread is not None:
@@ -88,7 +97,7 @@ class RunController(QObject):
         path = _free_path(sessions_folder(), Path(plan.model.path).stem)
         self._sweeps.show(Sweep(), None)
         self._model.show(Session(), path)
-        self._go(partial(recording, plan, path), plan)
+        self._go(partial(recording, plan, path), plan.lane_cpus)
 
     def start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
         """Begin a sweep, or go on with the one in that file."""
@@ -102,23 +111,33 @@ class RunController(QObject):
             before = read_sweep(path) if resumed else None
             return run_sweep(sweep, path, cancelled=cancelled, before=before)
 
-        self._go(source, sweep.plan, sweeping=True)
+        self._go(source, sweep.plan.lane_cpus, sweeping=True)
+
+    def start_suite(self, plan: SuitePlan, folder: Path) -> None:
+        """Begin the suite, or go on with the one in that folder."""
+        if self._thread is None:
+            self._model.show(Session(), None)
+            self._sweeps.show(Sweep(), None)
+            self._suites.begin(folder)
+            cpus = lane_cpus(usable_cores())
+            self._go(partial(run_suite, plan, folder), cpus, in_suite=True)
 
     def _go(
         self,
         source: Callable[..., Iterator[Event]],
-        plan: RunPlan | SearchPlan,
+        cpus: Sequence[int],
         *,
         sweeping: bool = False,
+        in_suite: bool = False,
     ) -> None:
-        self.sweeping = sweeping
-        self._thread = RunThread(source, self, shares_cores=not plan.lane_cpus)
+        self.sweeping, self.in_suite = sweeping, in_suite
+        self._thread = RunThread(source, self, shares_cores=not cpus)
         self._thread.finished.connect(self._on_finished)
         self._thread.turn_over.connect(self._on_turn_over)
         self._thread.start()
         self._timer.start()
         # The run's own thread keeps itself off the lanes' CPUs; this is for the UI thread.
-        self._placed.enter_context(kept_off(plan.lane_cpus))
+        self._placed.enter_context(kept_off(cpus))
         self.started.emit()
 
     def stop(self) -> None:
@@ -147,9 +166,11 @@ class RunController(QObject):
         events = self._thread.take()
         if self.sweeping:
             self._sweeps.apply(events)
+        if self.in_suite:
+            self._suites.apply(events)
         of_one_run: list[Event] = []
         for event in events:
-            if isinstance(event, PointStarted):
+            if isinstance(event, PointStarted | EntryStarted):
                 self._model.apply(of_one_run)
                 of_one_run = []
                 self._model.show(Session(), None)

@@ -26,6 +26,8 @@ from profiler.errors import (
     rebuild,
 )
 from profiler.types import (
+    BuildJob,
+    Built,
     Capabilities,
     Converted,
     ConvertJob,
@@ -45,8 +47,8 @@ from profiler.types import (
     ProgramJob,
 )
 
-AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | ProgramJob | LookAround
-AnyAnswer = JobProgress | Inspected | Guesses | Converted | LookedAround | Failed
+AnyJob = InspectJob | GuessJob | ConvertJob | PrecisionJob | ProgramJob | BuildJob | LookAround
+AnyAnswer = JobProgress | Inspected | Guesses | Converted | Built | LookedAround | Failed
 
 INSPECT_TIMEOUT_S = 300.0
 CONVERT_TIMEOUT_S = 1800.0
@@ -129,6 +131,12 @@ def program_form(
     if not isinstance(answer, Converted):
         raise ConversionError("The export ended without a result.")
     return answer.model
+
+
+def build_model(job: BuildJob, *, cancelled: Callable[[], bool] | None = None) -> None:
+    """Write a model with random weights. Blocks. Raises ModelFileError, CancelledError."""
+    if not isinstance(_run(job, INSPECT_TIMEOUT_S, ModelFileError, None, cancelled), Built):
+        raise ModelFileError(f"{job.model_class} could not be built.")
 
 
 def in_precision(
@@ -268,6 +276,11 @@ def _do(job: AnyJob, progress: Callable[[str], None]) -> AnyAnswer:
         from profiler.factory_guesses import guess
 
         return guess(job.source)
+    if isinstance(job, BuildJob):
+        from profiler.suite.building import build
+
+        build(job)
+        return Built()
     if isinstance(job, PrecisionJob):
         from profiler.conversion_time import conversion_ns
         from profiler.precision import convert_precision

@@ -1115,6 +1115,20 @@ class ProgramJob(Struct, frozen=True, kw_only=True, tag=True):
     path: str
 
 
+class BuildJob(Struct, frozen=True, kw_only=True, tag=True):
+    """Write a model of `transformers` with random weights into the folder `path`.
+
+    `pretrained`: as the library's `from_pretrained` reads it, else with the module's own names.
+    """
+
+    model_class: str
+    config_class: str
+    config: dict[str, Any]
+    pretrained: bool
+    seed: int
+    path: str
+
+
 class JobProgress(Struct, frozen=True, kw_only=True, tag=True):
     text: str
 
@@ -1134,6 +1148,10 @@ class Guesses(Struct, frozen=True, kw_only=True, tag=True):
     keys: tuple[str, ...] = ()
     count: int = 0
     notes: tuple[str, ...] = ()
+
+
+class Built(Struct, frozen=True, kw_only=True, tag=True):
+    """The answer to a BuildJob: it lies there."""
 
 
 class Converted(Struct, frozen=True, kw_only=True, tag=True):
