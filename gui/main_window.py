@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 from gui import settings, theme
 from gui.actions import ACTIONS, add_actions
 from gui.background import Task
-from gui.dialogs.sweep_dialog import SweepDialog
 from gui.fastest_controller import FastestController
+from gui.file_writer import FileWriter
 from gui.message_bar import MessageBar
 from gui.opener import DRAWN_AS_THEY_ARE, Opener
 from gui.plan_draft import PlanDraft
@@ -35,6 +35,7 @@ from gui.session_model import SessionModel
 from gui.status import RunStatus
 from gui.suite_controller import SuiteController
 from gui.suite_model import SuiteModel
+from gui.sweep_controller import SweepController
 from gui.sweep_model import SweepModel
 from gui.views.cost_view import CostView
 from gui.views.fastest_view import FastestView
@@ -53,17 +54,16 @@ from gui.views.timeline_view import TimelineView
 from gui.views.verdict_banner import VerdictBanner
 from gui.views.why_view import WhyView
 from profiler.errors import ProfilerError, SessionFileError
-from profiler.exporters import Exporter, export, formats
+from profiler.exporters import formats
 from profiler.lanes import ONNX
 from profiler.search.planning import plan_so_far
 from profiler.session import Session
-from profiler.session_file import SUFFIX, copy_session
+from profiler.session_file import SUFFIX
 from profiler.suite.table import notes
-from profiler.sweep.exporters import export_sweep
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import progress_text
 from profiler.telemetry import gpu_status
-from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question, SweepPlan
+from profiler.types import Event, ModelConverted, ModelInfo, ModelKind, Question
 from profiler.version import VERSION
 
 SUFFIXES = "*.onnx *.pt *.pth *.jit *.ptl *.pt2 *.ckpt *.bin *.safetensors *.index.json"
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         self._profile_when_open = False
         self._quit_when_ended = False
         self._graph_put_off = False
-        self._writing: set[Task] = set()
+        self.files = FileWriter(self.session_model, self.settings, self)
         self.setWindowTitle("Dualscope")
         self.setAcceptDrops(True)
         self.setMinimumSize(960, 620)
@@ -141,48 +141,7 @@ class MainWindow(QMainWindow):
 
     def choose_sweep(self) -> None:
         """Ask what to vary, and begin."""
-        if self.draft.info is None or self.runs.running:
-            return
-        try:
-            dialog = SweepDialog(self.draft.plan(), self)
-        except ProfilerError as error:
-            self.messages.show_error(error)
-            return
-        dialog.accepted.connect(lambda: self._start_sweep(dialog.sweep()))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def resume_sweep(self) -> None:
-        """Go on with the points that are left."""
-        plan, path = self.sweep_model.sweep.plan, self.sweep_model.path
-        if plan is not None and path is not None and not self.runs.running:
-            self._start_sweep(plan, path)
-
-    def _start_sweep(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
-        self.messages.clear()
-        self.opener.check(
-            sweep.plan,
-            lambda plan: self.runs.start_sweep(
-                SweepPlan(plan=plan, axes=sweep.axes, seed=sweep.seed), resumed
-            ),
-        )
-
-    def open_point(self, index: int) -> None:
-        """Show one point of the sweep as a session."""
-        path = self.sweep_model.path
-        if self.runs.running:
-            self.messages.show_note(
-                "Points can be opened when the sweep has ended.", "Stop it first (Shift+F5)."
-            )
-        elif path is not None:
-            self.opener.open_point(path, index)
-
-    def export_sweep(self, name: str, target: Path) -> None:
-        """Write the sweep in a format, off the UI thread."""
-        sweep = self.sweep_model.sweep
-        self._in_background(
-            f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target)
-        )
+        self.sweeps.ask()
 
     def show_suite(self) -> None:
         """What the suite runs, and what it found."""
@@ -205,38 +164,8 @@ class MainWindow(QMainWindow):
     def save_session(self) -> None:
         """Copy the session's file to where the person wants it."""
         source = self.session_model.path or self.sweep_model.path
-        if source is None or self.runs.running:
-            return
-        start = str(Path(self.settings.export_folder or self.settings.last_folder) / source.name)
-        path, _ = QFileDialog.getSaveFileName(self, "Save session", start, f"Session (*{SUFFIX})")
-        if path:
-            target = Path(path)
-            target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
-            self._in_background(
-                f"Saved {target.name}.", target, lambda: copy_session(source, target)
-            )
-
-    def export_session(self, exporter: Exporter) -> None:
-        """Ask where to, and write."""
-        path = self.session_model.path
-        stem = path.stem if path else "session"
-        folder = Path(self.settings.export_folder or self.settings.last_folder)
-        start = str(folder / f"{stem}{exporter.suffix}")
-        name, _ = QFileDialog.getSaveFileName(
-            self,
-            f"Export {exporter.description}",
-            start,
-            f"{exporter.description} (*{exporter.suffix})",
-        )
-        if name:
-            self.export_to(exporter, Path(name))
-
-    def export_to(self, exporter: Exporter, target: Path) -> None:
-        """Write the session in a format, off the UI thread."""
-        session = self.session_model.session
-        self._in_background(
-            f"Exported {target.name}.", target, lambda: export(session, exporter.name, target)
-        )
+        if source is not None and not self.runs.running:
+            self.files.save(source)
 
     def show_trusted(self) -> None:
         """Which files may run their code."""
@@ -369,7 +298,7 @@ class MainWindow(QMainWindow):
         self.export_menu = QMenu("&Export", self)
         for exporter in formats().values():
             action = self.export_menu.addAction(f"{exporter.description}…")
-            action.triggered.connect(lambda _=False, e=exporter: self.export_session(e))
+            action.triggered.connect(lambda _=False, e=exporter: self.files.ask_export(e))
         file_menu.insertMenu(self.actions_by_name["quit"], self.export_menu)
         file_menu.insertSeparator(self.actions_by_name["quit"])
         theme_menu = menus["View"].addMenu("&Theme")
@@ -412,21 +341,6 @@ class MainWindow(QMainWindow):
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.sweep_opened.connect(self._on_sweep_opened)
         self.opener.point_opened.connect(self._on_point_opened)
-        self.sweep_view.point_chosen.connect(self.open_point)
-        self.sweep_view.resume_wanted.connect(self.resume_sweep)
-        self.sweep_view.stop_wanted.connect(self.stop)
-        self.sweep_view.sweep_wanted.connect(self.choose_sweep)
-        self.sweep_view.export_wanted.connect(self.export_sweep)
-        self.suite = SuiteController(
-            self.suite_model, self.opener, self.runs, self._in_background, self
-        )
-        self.suite_view.start_wanted.connect(self.suite.start)
-        self.suite_view.stop_wanted.connect(self.stop)
-        self.suite_view.resume_wanted.connect(self.suite.resume)
-        self.suite_view.open_wanted.connect(self.suite.choose)
-        self.suite_view.session_wanted.connect(self.suite.open_session)
-        self.suite_view.export_wanted.connect(self.suite.ask_export)
-        self.suite.session_wanted.connect(self._open_of_suite)
         self.opener.form_found.connect(lambda path: self.graph.add_form("ONNX form", path))
         self.opener.form_failed.connect(self._on_form_failed)
         self.runs.started.connect(self._on_run_started)
@@ -448,15 +362,45 @@ class MainWindow(QMainWindow):
             chooser.node_selected.connect(self.timeline.select_node)
         for shown in (self.graph, self.operators, self.why):
             self.timeline.node_selected.connect(shown.select_node)
+        self._connect_commands()
+        self._gpu_task = Task(lambda *_: gpu_status(), self)
+        self._gpu_task.done.connect(self._on_gpu_status)
+        self._gpu_task.start()
+
+    def _connect_commands(self) -> None:
+        """Those with a controller of their own, beside their views."""
+        self.files.written.connect(self.status.show_message)
+        self.files.failed.connect(self.messages.show_error)
+        self.sweeps = SweepController(
+            self.draft,
+            self.opener,
+            self.runs,
+            self.sweep_model,
+            self.messages,
+            self.files.write,
+            self,
+        )
+        self.sweep_view.point_chosen.connect(self.sweeps.open_point)
+        self.sweep_view.resume_wanted.connect(self.sweeps.resume)
+        self.sweep_view.stop_wanted.connect(self.stop)
+        self.sweep_view.sweep_wanted.connect(self.sweeps.ask)
+        self.sweep_view.export_wanted.connect(self.sweeps.export)
+        self.suite = SuiteController(
+            self.suite_model, self.opener, self.runs, self.files.write, self
+        )
+        self.suite_view.start_wanted.connect(self.suite.start)
+        self.suite_view.stop_wanted.connect(self.stop)
+        self.suite_view.resume_wanted.connect(self.suite.resume)
+        self.suite_view.open_wanted.connect(self.suite.choose)
+        self.suite_view.session_wanted.connect(self.suite.open_session)
+        self.suite_view.export_wanted.connect(self.suite.ask_export)
+        self.suite.session_wanted.connect(self._open_of_suite)
         self.fastest = FastestController(
-            self.draft, self.opener, self.runs, self.session_model, self._in_background, self
+            self.draft, self.opener, self.runs, self.session_model, self.files.write, self
         )
         self.fastest.begun.connect(lambda: self.tabs.setCurrentWidget(self.fastest_view))
         self.fastest_view.lane_wanted.connect(self.fastest.use)
         self.fastest_view.program_wanted.connect(self.fastest.save_program)
-        self._gpu_task = Task(lambda *_: gpu_status(), self)
-        self._gpu_task.done.connect(self._on_gpu_status)
-        self._gpu_task.start()
 
     def _restore(self) -> None:
         self.set_theme(self.settings.theme)
@@ -662,20 +606,6 @@ class MainWindow(QMainWindow):
         if not self.settings.recent_files:
             self.recent_menu.addAction("nothing yet").setEnabled(False)
 
-    def _in_background(self, done_text: str, target: Path, work: object) -> None:
-        assert callable(work)
-        self.settings.export_folder = str(target.parent)
-        task = Task(lambda *_: work(), self)
-        task.done.connect(lambda _: self.status.show_message(done_text))
-        task.failed.connect(self.messages.show_error)
-        task.finished.connect(lambda: self._on_written(task))
-        self._writing.add(task)
-        task.start()
-
-    def _on_written(self, task: Task) -> None:
-        self._writing.discard(task)
-        task.deleteLater()
-
     def _save_settings(self) -> None:
         self.settings.time_limit_s = self.draft.time_limit_s
         self.settings.target_width = self.draft.target_width
@@ -707,9 +637,8 @@ class MainWindow(QMainWindow):
             return
         self._save_settings()
         self.opener.shut_down()
-        # A file that was asked for is written to its end.
-        for task in (self._gpu_task, *self._writing):
-            task.wait()
+        self._gpu_task.wait()
+        self.files.wait()
         self.graph.graph.shut_down()
         super().closeEvent(event)
 

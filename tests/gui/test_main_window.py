@@ -57,7 +57,7 @@ def test_the_main_job(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     assert path is not None and read_session(path).verdict() == session.verdict()
     for exporter in formats().values():
         target = tmp_path / f"exported{exporter.suffix}"
-        window.export_to(exporter, target)
+        window.files.export(exporter, target)
         wait_for_file(qtbot, target)
         target.rename(tmp_path / exporter.name)
     exported = json.loads((tmp_path / "json").read_text("utf-8"))
@@ -124,7 +124,7 @@ def test_closing_waits_for_what_is_being_written(
     monkeypatch.setattr(main_window, "export", slow_export)
     open_session(qtbot, window, demo_session)
     target = tmp_path / "exported.json"
-    window.export_to(formats()["json"], target)
+    window.files.export(formats()["json"], target)
     assert begun.wait(PATIENCE_MS / 1000)
     threading.Timer(0.5, go_on.set).start()
     window.close()

@@ -99,14 +99,14 @@ def test_an_opened_sweep_shows_a_points_run_and_is_exported(
     assert window.tabs.currentWidget() is window.sweep_view
     assert window.actions_by_name["save_session"].isEnabled()
     with qtbot.waitSignal(window.opener.point_opened, timeout=PATIENCE_MS):
-        window.open_point(5)
+        window.sweeps.open_point(5)
     shown = window.session_model.session
     assert shown.plan is not None
     assert shown.plan.inputs[0].shape == (3, 3)
     assert shown.operators("fast")
     assert "fast is 1.50× faster than base" in window.banner.text
     target = tmp_path / "out.json"
-    window.export_sweep("json", target)
+    window.sweeps.export("json", target)
     qtbot.waitUntil(lambda: target.exists() and target.stat().st_size > 0, timeout=PATIENCE_MS)
     assert len(json.loads(target.read_text())["points"]) == 8
 

@@ -1,0 +1,82 @@
+"""Saves and exports what the window shows, off the UI thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from gui.background import Task
+from gui.session_model import SessionModel
+from gui.settings import Settings
+from profiler.exporters import Exporter, export
+from profiler.session_file import SUFFIX, copy_session
+
+
+class FileWriter(QObject):
+    """Signals `written(str)`: what was done; `failed(ProfilerError)`."""
+
+    written = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, model: SessionModel, settings: Settings, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._window = parent
+        self._model = model
+        self._settings = settings
+        self._tasks: set[Task] = set()
+
+    def save(self, source: Path) -> None:
+        """Ask where to, and copy a session's file there."""
+        start = str(self._folder() / source.name)
+        path, _ = QFileDialog.getSaveFileName(
+            self._window, "Save session", start, f"Session (*{SUFFIX})"
+        )
+        if path:
+            target = Path(path)
+            target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
+            self.write(f"Saved {target.name}.", target, lambda: copy_session(source, target))
+
+    def ask_export(self, exporter: Exporter) -> None:
+        """Ask where to, and write the session in a format."""
+        path = self._model.path
+        stem = path.stem if path else "session"
+        name, _ = QFileDialog.getSaveFileName(
+            self._window,
+            f"Export {exporter.description}",
+            str(self._folder() / f"{stem}{exporter.suffix}"),
+            f"{exporter.description} (*{exporter.suffix})",
+        )
+        if name:
+            self.export(exporter, Path(name))
+
+    def export(self, exporter: Exporter, target: Path) -> None:
+        """Write the session in a format."""
+        session = self._model.session
+        self.write(
+            f"Exported {target.name}.", target, lambda: export(session, exporter.name, target)
+        )
+
+    def write(self, done_text: str, target: Path, work: object) -> None:
+        """Do the work, which writes `target`, and tell."""
+        assert callable(work)
+        self._settings.export_folder = str(target.parent)
+        task = Task(lambda *_: work(), self)
+        task.done.connect(lambda _: self.written.emit(done_text))
+        task.failed.connect(self.failed)
+        task.finished.connect(lambda: self._on_finished(task))
+        self._tasks.add(task)
+        task.start()
+
+    def wait(self) -> None:
+        """A file that was asked for is written to its end."""
+        for task in self._tasks:
+            task.wait()
+
+    def _folder(self) -> Path:
+        return Path(self._settings.export_folder or self._settings.last_folder)
+
+    def _on_finished(self, task: Task) -> None:
+        self._tasks.discard(task)
+        task.deleteLater()
