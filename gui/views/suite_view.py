@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -57,6 +57,10 @@ class SuiteView(QWidget):
         super().__init__(parent)
         self._model = model
         self._running = self._idle = False
+        # Once columns have their widths.
+        self._fit = QTimer(self)
+        self._fit.setSingleShot(True)
+        self._fit.timeout.connect(self._fit_claims)
         self.told = QLabel(self)
         self.told.setWordWrap(True)
         self.told.setTextFormat(Qt.TextFormat.PlainText)
@@ -156,7 +160,7 @@ class SuiteView(QWidget):
         header.resizeSection(0, CLAIM_WIDTH)
         header.setStretchLastSection(True)
         self.claims.setWordWrap(True)
-        header.sectionResized.connect(lambda *_: self._fit_claims())
+        header.sectionResized.connect(lambda *_: self._fit.start())
 
     # --- what is shown --------------------------------------------------------------------
 
@@ -218,7 +222,7 @@ class SuiteView(QWidget):
                     font.setBold(True)
                     item.setFont(font)
                 self.claims.setItem(number, column, item)
-        self._fit_claims()
+        self._fit.start()
 
     def _fit_claims(self) -> None:
         """Rows as high as their text, with some room."""
@@ -264,7 +268,7 @@ class SuiteView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit_claims()
+        self._fit.start()
 
 
 def _table(parent: QWidget, columns: tuple[str, ...]) -> QTableWidget:
