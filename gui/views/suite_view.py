@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -38,7 +38,7 @@ COLOURS = {
 }
 SESSION_ROLE = Qt.ItemDataRole.UserRole
 ROW_HEIGHT = 24
-CLAIM_WIDTH = 300
+WORKLOAD_WIDTH, CLAIM_WIDTH, CLAIM_PADDING = 200, 260, 8
 
 
 class SuiteView(QWidget):
@@ -57,6 +57,10 @@ class SuiteView(QWidget):
         super().__init__(parent)
         self._model = model
         self._running = self._idle = False
+        # Once columns have their widths.
+        self._fit = QTimer(self)
+        self._fit.setSingleShot(True)
+        self._fit.timeout.connect(self._fit_claims)
         self.told = QLabel(self)
         self.told.setWordWrap(True)
         self.told.setTextFormat(Qt.TextFormat.PlainText)
@@ -86,7 +90,7 @@ class SuiteView(QWidget):
         """Show the suite as it is now."""
         suite = self._model.suite
         known = suite.plan is not None
-        self.told.setText("\n".join(notes(suite)) if known else self._offer())
+        self.told.setText(". ".join(notes(suite)) if known else self._offer())
         self._fill_table()
         self._fill_claims()
         self._show_buttons()
@@ -144,6 +148,9 @@ class SuiteView(QWidget):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        # The tool tip has it whole.
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Interactive)
+        header.resizeSection(1, WORKLOAD_WIDTH)
         self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.table.setToolTip("Double-click a row to open its session")
         self.table.itemDoubleClicked.connect(lambda _: self._want_session())
@@ -153,7 +160,7 @@ class SuiteView(QWidget):
         header.resizeSection(0, CLAIM_WIDTH)
         header.setStretchLastSection(True)
         self.claims.setWordWrap(True)
-        header.sectionResized.connect(lambda *_: self.claims.resizeRowsToContents())
+        header.sectionResized.connect(lambda *_: self._fit.start())
 
     # --- what is shown --------------------------------------------------------------------
 
@@ -215,7 +222,13 @@ class SuiteView(QWidget):
                     font.setBold(True)
                     item.setFont(font)
                 self.claims.setItem(number, column, item)
+        self._fit.start()
+
+    def _fit_claims(self) -> None:
+        """Rows as high as their text, with some room."""
         self.claims.resizeRowsToContents()
+        for number in range(self.claims.rowCount()):
+            self.claims.setRowHeight(number, self.claims.rowHeight(number) + CLAIM_PADDING)
 
     def _show_buttons(self) -> None:
         suite = self._model.suite
@@ -255,15 +268,18 @@ class SuiteView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.claims.resizeRowsToContents()
+        self._fit.start()
 
 
 def _table(parent: QWidget, columns: tuple[str, ...]) -> QTableWidget:
     table = QTableWidget(0, len(columns), parent)
-    table.setHorizontalHeaderLabels([name[0].upper() + name[1:] for name in columns])
+    titles = [name if name.startswith("p50") else name[0].upper() + name[1:] for name in columns]
+    table.setHorizontalHeaderLabels(titles)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setShowGrid(False)
+    # A claim may be taller than the view.
+    table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
     table.verticalHeader().hide()
     return table

@@ -38,7 +38,7 @@ ON_CUDA = (CUDA, *TENSORRT)
 # Runs models elsewhere.
 REMOTE = "AzureExecutionProvider"
 ORT_CPU = "CPUExecutionProvider"
-COMPILE_LEFT_OUT = "torch.compile: left out of a quick suite, since compiling takes too long for it"
+COMPILE_LEFT_OUT = "torch.compile: left out of a quick suite, since compiling takes too long"
 
 
 def suite_plan(

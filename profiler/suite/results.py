@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from profiler.generation.metrics import comparisons, generation_stats, timed_turns
+from profiler.generation.metrics import METRICS, comparisons, generation_stats, timed_turns
 from profiler.lanes import ONNX
-from profiler.measured import mean_ratio, timed
+from profiler.measured import mean_ratio
 from profiler.session import Session
+from profiler.stats import launches_estimate
 from profiler.suite.records import Entry, Estimate, LaneResult, Row, Step
-from profiler.tails import percentile_interval
 from profiler.types import Comparison
 
 # As `conversion_check.dynamic_note` writes it.
 FIXED = "Fixed by the conversion: "
-MEDIAN = 0.5
 # The metric of `generation.metrics` that a row is about, and its figure in `generation_stats`.
 METRIC = {Step.PREFILL: "ttft", Step.DECODE: "itl"}
-Values = dict[int, list[NDArray[np.float64]]]
 
 
 def rows(entry: Entry, session: Session) -> tuple[Row, ...]:
@@ -95,30 +91,35 @@ def _lane(session: Session, label: str, step: Step, against: dict[str, Compariso
 
 
 def _latency(session: Session, label: str, step: Step) -> tuple[Estimate | None, float]:
-    """Median with its interval, and mean: of calls, of times to the first token, or of steps."""
-    launches: Values = defaultdict(list)
+    """The median of a round, averaged over launches, with its interval; and the mean.
+
+    Of calls, of times to the first token, or of steps from one token to the next.
+    """
+    aside = session.set_aside()
     if step is Step.ENCODER:
         stats = session.latency_stats(label)
         if stats is None:
             return None, 0.0
-        for turn in timed(session, label):
-            launches[turn.launch].append(np.asarray(turn.latencies_ns, dtype=np.float64))
-        return _median(stats.p50_ns, launches), stats.mean_ns
+        medians = session.medians[label].items()
+        values = {index: value for index, value in medians if index not in aside}
+        return _over_launches(session, values), stats.mean_ns
     found = generation_stats(session, label)
     if found is None:
         return None, 0.0
-    part = slice(0, 1) if step is Step.PREFILL else slice(1, None)
-    for generated in timed_turns(session, label):
-        gaps = [gap for steps in generated.generations.steps_ns for gap in steps[part]]
-        launches[generated.launch].append(np.asarray(gaps, dtype=np.float64))
+    measure = METRICS[METRIC[step]][1]
+    measured = {turn.index: measure(turn.generations) for turn in timed_turns(session, label)}
+    values = {index: value for index, value in measured.items() if value is not None}
     spread = found.ttft if step is Step.PREFILL else found.itl
-    return _median(spread.p50, launches), spread.mean
+    return _over_launches(session, values), spread.mean
 
 
-def _median(value: float, launches: Values) -> Estimate:
-    ordered: Sequence[list[NDArray[np.float64]]] = [found for _, found in sorted(launches.items())]
-    low, high = percentile_interval(ordered, MEDIAN)
-    return estimate(value, low, high)
+def _over_launches(session: Session, values: dict[int, float]) -> Estimate:
+    """With the statistics of a comparison. `values` by round."""
+    launches: dict[int, list[float]] = defaultdict(list)
+    for index, value in values.items():
+        launches[session.launches[index]].append(value)
+    arrays = [np.asarray(found) for _, found in sorted(launches.items())]
+    return estimate(*launches_estimate(arrays))
 
 
 def estimate(value: float, low: float, high: float) -> Estimate:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import msgspec
+
 from profiler.environment import describe_environment
 from profiler.errors import CancelledError, ProfilerError
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.session_file import SUFFIX
+from profiler.session_file import SUFFIX, read_events, session_of
 from profiler.suite.models import built, check_library
 from profiler.suite.planning import expected_beside_s, run_plan, time_limit_s
 from profiler.suite.preparing import prepare
@@ -27,7 +29,13 @@ from profiler.suite.records import (
 )
 from profiler.suite.results import rows
 from profiler.suite.state import Suite
-from profiler.suite.suite_file import check_same, holds_suite, read_suite, write_suite
+from profiler.suite.suite_file import (
+    check_free,
+    check_same,
+    holds_suite,
+    read_suite,
+    write_suite,
+)
 from profiler.types import Event, OpTimings, Phase, PointState, Progress
 from profiler.version import VERSION
 
@@ -57,15 +65,31 @@ def run_suite(
     if holds_suite(folder):
         before = read_suite(folder)
         check_same(before, plan, environment)
-        known = [r for r in before.results.values() if r.state is PointState.DONE]
+        known = [result for entry in plan.entries for result in _known(before, entry, folder)]
         suite.prepared_s = before.prepared_s
         # From the start, so that no file is ever written without them.
         suite.results = {result.key: result for result in known}
+    else:
+        check_free(folder, plan)
     for event in _events(suite, started, known, folder, cancelled, clock):
         suite.apply(event)
         if isinstance(event, SuiteStarted | SuitePrepared | EntryFinished | SuiteFinished):
             write_suite(suite, folder)
         yield event
+
+
+def _known(before: Suite, entry: Entry, folder: Path) -> list[EntryResult]:
+    """The entry's result where it was measured to its end: figures are worked out anew from its
+    session, which has to be there.
+    """
+    result = before.results.get(entry.key)
+    if result is None or result.state is not PointState.DONE:
+        return []
+    path = folder / result.session
+    if not path.is_file():
+        return []
+    session = session_of(read_events(path, traces=False), path)
+    return [msgspec.structs.replace(result, rows=rows(entry, session))]
 
 
 def _events(

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from profiler.errors import PlanError, SessionFileError
+from profiler.session_file import SUFFIX
 from profiler.suite.records import Claim, EntryResult, SuiteFinished, SuitePlan
 from profiler.suite.state import Suite
 from profiler.suite.table import markdown
@@ -102,6 +103,16 @@ def read_suite(folder: Path) -> Suite:
 def holds_suite(folder: Path) -> bool:
     """Whether a suite was begun there."""
     return (folder / JSON).is_file()
+
+
+def check_free(folder: Path, plan: SuitePlan) -> None:
+    """Refuse a folder where sessions of someone else's would be replaced. Raises PlanError."""
+    taken = [name for e in plan.entries if (folder / (name := f"{e.key}{SUFFIX}")).exists()]
+    if taken:
+        raise PlanError(
+            f"{folder} has a {taken[0]}, but no {JSON}: that session is no suite's.",
+            "Choose another folder.",
+        )
 
 
 def check_same(before: Suite, plan: SuitePlan, environment: dict[str, str]) -> None:

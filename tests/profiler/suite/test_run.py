@@ -63,6 +63,12 @@ def test_a_stopped_suite_is_resumed_at_what_is_left(
     assert [result.key for result in results] == list(KEYS)
     assert (tmp_path / "resnet-50.dualscope").read_bytes() == kept
     assert not read_suite(tmp_path).unfinished()
+    assert read_suite(tmp_path).rows()[0] == stopped.rows()[0]
+    # What has no session is measured again.
+    (tmp_path / "resnet-50.dualscope").unlink()
+    asked.clear()
+    events(plan(*KEYS), tmp_path)
+    assert asked == ["resnet-50"]
 
 
 def test_a_model_that_fails_leaves_the_others(
@@ -91,6 +97,9 @@ def test_a_folder_of_another_suite_is_refused(
         events(plan("bert-base", quick=False), tmp_path)
     monkeypatch.setattr(run, "describe_environment", lambda: {"cpu": "another"})
     with pytest.raises(PlanError, match="here is another"):
+        events(plan("bert-base"), tmp_path)
+    (tmp_path / JSON).unlink()
+    with pytest.raises(PlanError, match="no suite's"):
         events(plan("bert-base"), tmp_path)
     (tmp_path / JSON).write_text("{}")
     with pytest.raises(SessionFileError, match="no suite"):
