@@ -52,7 +52,7 @@ class SweepController(QObject):
         except ProfilerError as error:
             self._messages.show_error(error)
             return
-        dialog.accepted.connect(lambda: self._start(dialog.sweep()))
+        dialog.accepted.connect(lambda: self.start(dialog.sweep()))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -60,9 +60,10 @@ class SweepController(QObject):
         """Go on with the points that are left."""
         plan, path = self._model.sweep.plan, self._model.path
         if plan is not None and path is not None and not self._runs.running:
-            self._start(plan, path)
+            self.start(plan, path)
 
-    def _start(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+    def start(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
+        """Measure every point; `resumed`: the file of a sweep to go on with."""
         self._messages.clear()
         self._opener.check(
             sweep.plan,

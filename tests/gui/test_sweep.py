@@ -123,7 +123,7 @@ def test_a_sweep_is_stopped_and_resumed(qtbot: QtBot, window: MainWindow) -> Non
     def begun() -> bool:
         return any(isinstance(r, Round) for r in _rounds(window.sweep_model.sweep))
 
-    window._start_sweep(sweep)
+    window.sweeps.start(sweep)
     qtbot.waitUntil(begun, timeout=PATIENCE_MS)
     assert window.sweep_view.halt.isVisible()
     with qtbot.waitSignal(window.runs.ended, timeout=PATIENCE_MS) as ended:
