@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -140,7 +141,11 @@ def fill(module: torch.nn.Module, source: ModelSource) -> list[str]:
 
 
 def best_fit(module: torch.nn.Module, mappings: list[tuple[str, Tensors]]) -> Fit:
-    """By exact names, or by one prefix that the file's names have or lack; the fewest errors."""
+    """By exact names, or by one prefix that the file's names have or lack; the fewest errors.
+
+    A model of `transformers` also takes the names that its library writes and has since changed.
+    """
+    mappings = [*mappings, *_renamed(module, mappings)]
     wanted = {name: tuple(value.shape) for name, value in _tensor_state(module).items()}
     tied = _tied(module)
     ignored = getattr(module, "_keys_to_ignore_on_load_unexpected", None) or []
@@ -150,6 +155,31 @@ def best_fit(module: torch.nn.Module, mappings: list[tuple[str, Tensors]]) -> Fi
         for prefix, added in _prefixes(wanted, tensors)
     ]
     return min(fits, key=lambda fit: (fit.errors, len(fit.prefix) + len(fit.added)))
+
+
+def _renamed(
+    module: torch.nn.Module, mappings: list[tuple[str, Tensors]]
+) -> Iterator[tuple[str, Tensors]]:
+    """The same tensors by the names of today's class; what the library would compute stays."""
+    library: Any = sys.modules.get("transformers")
+    if library is None or not isinstance(module, library.PreTrainedModel):
+        return
+    try:
+        from transformers.conversion_mapping import get_model_conversion_mapping
+        from transformers.core_model_loading import WeightRenaming, rename_source_key
+    except ImportError:
+        # Before version 5 names were never changed.
+        return
+    model: Any = module
+    renamings = [
+        step for step in get_model_conversion_mapping(model) if isinstance(step, WeightRenaming)
+    ]
+    state, prefix = model.state_dict(), model.base_model_prefix
+    for place, tensors in mappings:
+        yield (
+            place,
+            {rename_source_key(k, renamings, [], prefix, state)[0]: v for k, v in tensors.items()},
+        )
 
 
 def _tensor_state(module: torch.nn.Module) -> Tensors:

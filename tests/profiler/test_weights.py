@@ -193,6 +193,26 @@ def test_a_configuration_beside_the_file_names_the_class(tmp_path: Path) -> None
         torch.testing.assert_close(module(tokens).logits, expected(tokens).logits)
 
 
+def test_names_that_the_library_has_changed_since_fit(tmp_path: Path) -> None:
+    """transformers 5 writes a ViT's weights by the names of version 4."""
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+    )
+    torch.manual_seed(0)
+    transformers.ViTForImageClassification(config).eval().save_pretrained(tmp_path)
+    source = identify(tmp_path / "model.safetensors")
+    (factory,) = guess(source).factories
+    module = load_torch_model(checked(source, factory, trust=True))
+    expected: Any = transformers.ViTForImageClassification.from_pretrained(tmp_path)
+    image = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(module(image).logits, expected.eval()(image).logits)
+
+
 def test_a_configuration_that_does_not_fit_is_told(tmp_path: Path) -> None:
     path = tiny_bert(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
