@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from gui import main_window
+from gui import file_writer
 from gui.main_window import MainWindow
 from profiler.exporters import formats
 from profiler.session import Session
@@ -121,7 +121,7 @@ def test_closing_waits_for_what_is_being_written(
         go_on.wait(PATIENCE_MS / 1000)
         target.write_text("whole")
 
-    monkeypatch.setattr(main_window, "export", slow_export)
+    monkeypatch.setattr(file_writer, "export", slow_export)
     open_session(qtbot, window, demo_session)
     target = tmp_path / "exported.json"
     window.files.export(formats()["json"], target)

@@ -203,7 +203,7 @@ def test_names_that_the_library_has_changed_since_fit(tmp_path: Path) -> None:
         image_size=32,
     )
     torch.manual_seed(0)
-    transformers.ViTForImageClassification(config).eval().save_pretrained(tmp_path)
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
     source = identify(tmp_path / "model.safetensors")
     (factory,) = guess(source).factories
     module = load_torch_model(checked(source, factory, trust=True))
