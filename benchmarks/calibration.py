@@ -21,7 +21,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,15 @@ from profiler.model_file import identify  # noqa: E402
 from profiler.plan import default_plan  # noqa: E402
 from profiler.session import Session  # noqa: E402
 from profiler.supervisor import run as run_plan  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load, RunPlan, WarmupRule  # noqa: E402
+from profiler.types import (  # noqa: E402
+    EngineKind,
+    EngineSpec,
+    Load,
+    Round,
+    RoundKind,
+    RunPlan,
+    WarmupRule,
+)
 
 RESULTS = ROOT / "benchmarks" / "results" / "calibration.jsonl"
 PLOTS = ROOT / "docs" / "plots"
@@ -59,7 +67,8 @@ def main() -> int:
     measure.add_argument("experiment", choices=sorted(EXPERIMENTS))
     measure.add_argument("--runs", type=int, default=20)
     measure.add_argument("--time-limit", type=float, default=60.0)
-    measure.set_defaults(do=lambda a: measure_runs(a.experiment, a.runs, a.time_limit))
+    measure.add_argument("--engine", choices=[engine.value for engine in ENGINES])
+    measure.set_defaults(do=lambda a: measure_runs(a.experiment, a.runs, a.time_limit, a.engine))
     commands.add_parser("table").set_defaults(do=lambda _: print_table())
     arguments = parser.parse_args()
     return int(arguments.do(arguments) or 0)
@@ -107,7 +116,22 @@ def interleaved(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "true": BLOCKS / blocks,
         "reason": session.finished.reason if session.finished else "",
         "took_s": time.monotonic() - started,
+        "processes": {label: processes(session.rounds[label]) for label in session.labels()},
     }
+
+
+def processes(rounds: Sequence[Round]) -> list[tuple[float, float]]:
+    """(p50 in ms, minor page faults a call) of each launch's timed turns."""
+    launches: dict[int, list[Round]] = {}
+    for turn in rounds:
+        if turn.kind is RoundKind.TIMED:
+            launches.setdefault(turn.launch, []).append(turn)
+    found = []
+    for _, turns in sorted(launches.items()):
+        latencies = [value for turn in turns for value in turn.latencies_ns]
+        faults = sum(turn.minor_page_faults for turn in turns) / len(latencies)
+        found.append((float(np.median(latencies)) / 1e6, faults))
+    return found
 
 
 def sequential(plan: RunPlan, blocks: int) -> dict[str, Any]:
@@ -180,10 +204,11 @@ def _cases(experiment: str) -> list[tuple[int, Method]]:
 EXPERIMENTS = ("aa", "ratio", "load", "sequential", "sequential-load")
 
 
-def measure_runs(experiment: str, runs: int, time_limit_s: float) -> None:
+def measure_runs(experiment: str, runs: int, time_limit_s: float, only: str | None = None) -> None:
     """Cases and engines take turns, so that a slow hour of the machine hits all of them."""
     RESULTS.parent.mkdir(exist_ok=True)
-    cases = [(case, engine) for case in _cases(experiment) for engine in ENGINES]
+    engines = [engine for engine in ENGINES if only in (None, engine.value)]
+    cases = [(case, engine) for case in _cases(experiment) for engine in engines]
     done = sum(line["experiment"] == experiment for line in stored_results())
     with tempfile.TemporaryDirectory() as folder, load_if(experiment.endswith("load")):
         for number in range(runs):
