@@ -103,18 +103,25 @@ def noise_note(session: Session) -> str:
         return ""
     foreign = float(np.mean([turn.foreign_cpu_share for turn in timed]))
     rule = session.plan.noise
+    slower = (
+        f", or when all lanes take longer than in their quick rounds, {rule.slower_by:.0%} in the "
+        "mean, as they do where something outside of this system shares its cores"
+        if rule.slower_by is not None
+        else ""
+    )
     text = (
         f"Other processes took {foreign:.0%} of the CPU during timed rounds on average. A round is "
         f"disturbed when they take more than {rule.foreign_cpu_share:.0%}, a hypervisor more than "
-        f"{rule.steal_share:.0%}, or heat or a power brake holds a lane's GPU down: "
+        f"{rule.steal_share:.0%}, when heat or a power brake holds a lane's GPU down{slower}: "
     )
-    if not session.disturbed:
+    disturbed = session.disturbances()
+    if not disturbed:
         return text + "none was."
     who = busiest(session.foreign)
-    causes = Counter(reason.split(" took ")[0] for reason in session.disturbed.values())
+    causes = Counter(reason.split(" took ")[0] for reason in disturbed.values())
     cause = causes.most_common(1)[0][0]
     fate = "all take part, since most were" if session.mostly_disturbed() else "set aside"
     return (
-        f"{text}{len(session.disturbed)} of {session.timed_rounds()} rounds were ({fate}); "
+        f"{text}{len(disturbed)} of {session.timed_rounds()} rounds were ({fate}); "
         f"mostly, {cause}{f' (above all {who})' if who else ''}."
     )

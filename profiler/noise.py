@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from profiler.types import (
@@ -24,6 +26,13 @@ GPU_DISTURBANCES = frozenset(
     {"hardware slowdown", "thermal slowdown", "hardware thermal slowdown", "power brake"}
 )
 
+# A machine is slow where all lanes take so much longer than in their quick rounds, in the mean, and
+# each at least by the square root of that. Quick are a lane's first tenth of rounds, by latency.
+SLOWER_BY, QUICK = 0.2, 0.1
+# Where fewer rounds than this share are quick, slow is the machine's state.
+LEAST_QUICK = 0.2
+SLOW = "every lane was slower: the machine was, by its clocks or by what shares its cores"
+
 
 class Conditions(Struct, frozen=True, kw_only=True):
     """The machine during one turn; None where it doesn't tell."""
@@ -35,7 +44,7 @@ class Conditions(Struct, frozen=True, kw_only=True):
 
 def noise_rule(cpu_count: int) -> NoiseRule:
     """Half a core of other processes, at least 3 % of the machine: what ticks can tell apart."""
-    return NoiseRule(foreign_cpu_share=max(0.5 / max(cpu_count, 1), 0.03))
+    return NoiseRule(foreign_cpu_share=max(0.5 / max(cpu_count, 1), 0.03), slower_by=SLOWER_BY)
 
 
 def conditions(turn: Round, spec: EngineSpec, telemetry: Sequence[TelemetrySample]) -> Conditions:
@@ -72,6 +81,29 @@ def disturbance(turn: Round, found: Conditions, rule: NoiseRule) -> str:
         return f"the hypervisor took {turn.steal_share:.0%} of the CPU"
     throttled = [reason for reason in found.throttle_reasons if reason in GPU_DISTURBANCES]
     return f"the GPU was held down: {', '.join(throttled)}" if throttled else ""
+
+
+def slow_rounds(medians: Mapping[str, Mapping[int, float]], rule: NoiseRule) -> frozenset[int]:
+    """Rounds in which the machine itself was slower, by the rule; `medians` as a lane's label has.
+
+    What shares a core with a virtual machine, or holds clocks down, can't be seen from inside: no
+    process takes the time. All lanes feel it at once, though not alike, which makes ratios wrong. A
+    lane that is slower alone is not the machine's doing, and stays.
+    """
+    if rule.slower_by is None or len(medians) < 2:
+        return frozenset()
+    excess: dict[int, list[float]] = defaultdict(list)
+    for values in medians.values():
+        quick = float(np.quantile(list(values.values()), QUICK)) if values else 1.0
+        for index, value in values.items():
+            excess[index].append(math.log(value / quick))
+    limit = math.log1p(rule.slower_by)
+    slow = frozenset(
+        index
+        for index, found in excess.items()
+        if len(found) > 1 and min(found) >= limit / 2 and sum(found) >= limit * len(found)
+    )
+    return slow if len(slow) <= (1 - LEAST_QUICK) * len(excess) else frozenset()
 
 
 def mostly_disturbed(disturbed: int, rounds: int) -> bool:

@@ -53,6 +53,18 @@ def keep_on(cpus: Sequence[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
+def begin_on_first_cpu() -> None:
+    """Bring the calling thread to the first CPU that it may use; it may leave again.
+
+    CPUs are not equally fast: of two, one may share its core with another virtual machine's work.
+    Where all lanes begin on the same one, none is slower for where it happened to be.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        usable = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(usable)})
+        os.sched_setaffinity(0, usable)
+
+
 @contextmanager
 def kept_off(cpus: Sequence[int]) -> Iterator[None]:
     """This thread stays off the lanes' CPUs for a while; no change where there are none."""

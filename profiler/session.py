@@ -11,7 +11,15 @@ from profiler.alignment import LaneOperators
 from profiler.compare import compare_rounds, comparison_sentence, lane_name
 from profiler.divergence import locate
 from profiler.explanation import Explainer, Explanation, LaneTrace
-from profiler.noise import Conditions, busiest, conditions, disturbance, mostly_disturbed
+from profiler.noise import (
+    SLOW,
+    Conditions,
+    busiest,
+    conditions,
+    disturbance,
+    mostly_disturbed,
+    slow_rounds,
+)
 from profiler.operators import OperatorTotals, Outside, with_modules
 from profiler.roofline import Roofline, highest, roofline
 from profiler.search.record import SearchRecord
@@ -81,7 +89,7 @@ class Session:
     finished: RunFinished | None = None
     # Of a search for the fastest configuration, whose confirmation is the run itself.
     search: SearchRecord = field(default_factory=SearchRecord)
-    # Timed rounds that were disturbed, by index, and why.
+    # Timed rounds that something took time from, by index, and what.
     disturbed: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
     # Of the timed rounds, by label and round index: kept, since each look at a run needs them all.
     medians: dict[str, dict[int, float]] = field(
@@ -90,6 +98,7 @@ class Session:
     # Which launch each timed round belongs to, and the processes of each lane over all launches.
     launches: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
     pids: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _slow: tuple[int, frozenset[int]] = field(default=(0, frozenset()), compare=False, repr=False)
     _statistics: dict[str, tuple[object, LatencyStats | None]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -195,7 +204,20 @@ class Session:
 
     def set_aside(self) -> frozenset[int]:
         """Rounds that take no part in any figure. None where most were disturbed."""
-        return frozenset() if self.mostly_disturbed() else frozenset(self.disturbed)
+        return (
+            frozenset() if self.mostly_disturbed() else self.disturbed.keys() | self._slow_rounds()
+        )
+
+    def disturbances(self) -> dict[int, str]:
+        """Timed rounds that were disturbed, by index, and why."""
+        return dict.fromkeys(self._slow_rounds(), SLOW) | self.disturbed
+
+    def _slow_rounds(self) -> frozenset[int]:
+        """In which the machine itself was slower. Kept until there are more rounds."""
+        turns = sum(len(values) for values in self.medians.values())
+        if self.plan is not None and turns != self._slow[0]:
+            self._slow = (turns, slow_rounds(self.medians, self.plan.noise))
+        return self._slow[1]
 
     def conditions(self, turn: Round) -> Conditions:
         """Clocks and throttling during a turn."""

@@ -23,6 +23,10 @@ LAUNCH_DF = 3
 # The same while there is one launch: now and then a process is slower as a whole, here by up to
 # 28 %, which one launch alone can't show.
 LONE_LAUNCH_SPREAD = 0.05
+# Launches further from the centre than so many scales count as if they lay there.
+OUTLYING = 2.0
+# Of the launches at least so many have to be usual ones, for others to be outlying.
+USUAL = 0.75
 
 
 def latency_stats(
@@ -169,7 +173,9 @@ def launches_estimate(
     One process differs from the next of the same lane: where its memory lies decides about caches.
     Measured here, launches of one lane differ by 0.2 to 2 % (docs/measurement.md). More rounds of
     one launch don't average that out, so that the unit is the launch: its value is the median of
-    its rounds' paired ratios, and the ratio is the geometric mean of these.
+    its rounds' paired ratios. The ratio is what these have in common: Huber's M-estimate (1964) of
+    their logs, the mean unless one lies far out. Now and then a process is slower as a whole, up to
+    several times; in a mean, one such launch of eight decides about the verdict.
 
     The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
@@ -190,22 +196,51 @@ def launches_estimate(
     if not known:
         return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
     logs = np.array([math.log(float(np.median(values))) for values in known])
-    errors = [median_error(values) for values in known]
-    half = _half_width(logs, errors, comparisons, lone_spread)
-    centre = float(logs.mean())
+    within = float(np.mean(np.square([median_error(values) for values in known])))
+    centre, variance, kept = _huber(logs, within)
+    half = _half_width(variance, within, logs.size, kept, comparisons, lone_spread)
     return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
+def _huber(logs: NDArray[np.float64], within: float) -> tuple[float, float, int]:
+    """(centre, variance, how many count in full) of launches' log ratios.
+
+    Huber 1981, Robust Statistics, 6.4 to 6.7: by reweighting from the median, with the median
+    absolute deviation for a scale (for few values as in Croux and Rousseeuw 1992), and the variance
+    of pseudo-values. The scale is no less than what is known beforehand, so that launches that
+    agree by chance don't make others outlying. With fewer than three, or where more than a quarter
+    lies far out and there is no telling what is usual, it is their mean and variance.
+    """
+    count = logs.size
+    plain = (float(logs.mean()), float(logs.var(ddof=1)) if count > 1 else 0.0, count)
+    if count < 3:
+        return plain
+    centre = float(np.median(logs))
+    deviation = 1.4826 * count / (count - 0.8) * float(np.median(np.abs(logs - centre)))
+    scale = max(deviation, math.sqrt(within + LAUNCH_SPREAD**2))
+    for _ in range(50):
+        distance = np.abs(logs - centre) / scale
+        weights = np.minimum(1.0, OUTLYING / np.maximum(distance, OUTLYING))
+        centre = float(weights @ logs / weights.sum())
+    clipped = np.clip((logs - centre) / scale, -OUTLYING, OUTLYING)
+    kept = int(np.sum(np.abs(clipped) < OUTLYING))
+    if kept < USUAL * count:
+        return plain
+    pseudo = float(clipped @ clipped) * (scale * count / kept) ** 2
+    return centre, pseudo / (count - 1), kept
+
+
 def _half_width(
-    logs: NDArray[np.float64], errors: Sequence[float], comparisons: int, lone_spread: float
+    variance: float, within: float, count: int, kept: int, comparisons: int, lone_spread: float
 ) -> float:
-    """Of the interval around the mean of the launches' log ratios; see `launches_estimate`."""
-    count, centre = logs.size, float(logs.mean())
-    within = float(np.mean(np.square(errors)))
-    squares = max(0.0, float(np.sum((logs - centre) ** 2)) - (count - 1) * within)
-    freedom = LAUNCH_DF + count - 1
+    """Of the interval around the centre of `count` launches' log ratios; see `launches_estimate`.
+
+    `variance` is theirs, `within` what their rounds have in it; `kept` launches tell the spread.
+    """
+    own = kept - 1
+    freedom = LAUNCH_DF + own
     known_spread = LAUNCH_SPREAD if count > 1 else lone_spread
-    between = (LAUNCH_DF * known_spread**2 + squares) / freedom
+    between = (LAUNCH_DF * known_spread**2 + own * max(0.0, variance - within)) / freedom
     probability = 1 - (1 - LEVEL) / (2 * comparisons)
     normal = NormalDist().inv_cdf(probability)
     student = student_quantile(probability, freedom)
@@ -231,8 +266,9 @@ def mean_ratio_interval(
     if not known:
         return (0.0, float("inf"))
     logs = np.array([math.log(float(b.mean() / c.mean())) for b, c in known])
-    errors = [_mean_error(b, c) for b, c in known]
-    half = _half_width(logs, errors, comparisons, LONE_LAUNCH_SPREAD)
+    within = float(np.mean(np.square([_mean_error(b, c) for b, c in known])))
+    variance = float(logs.var(ddof=1)) if logs.size > 1 else 0.0
+    half = _half_width(variance, within, logs.size, logs.size, comparisons, LONE_LAUNCH_SPREAD)
     return (ratio * math.exp(-half), ratio * math.exp(half))
 
 

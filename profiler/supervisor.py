@@ -40,6 +40,8 @@ from profiler.version import VERSION
 __all__ = ["default_plan", "run"]
 
 LOOK_INTERVAL_S = 2.0
+# A launch waits for undisturbed rounds until it has so many times the rounds that it needs.
+MOST_WAITING = 3
 
 
 def run(
@@ -170,12 +172,13 @@ class _Runner:
         """When this launch had its rounds and its share of the time, and another one still fits."""
         rule, group, now = self.plan.launches, self.group, self.clock()
         aside = self.session.set_aside()
-        rounds = sum(
-            launch == group.launch and index not in aside
-            for index, launch in self.session.launches.items()
+        of_this = [i for i, launch in self.session.launches.items() if launch == group.launch]
+        enough = (
+            sum(index not in aside for index in of_this) >= rule.min_rounds
+            or len(of_this) >= MOST_WAITING * rule.min_rounds
         )
         least_s = group.launching_s * (1 - rule.most_share) / rule.most_share
-        if rounds < rule.min_rounds or now - group.launched_s < least_s:
+        if not enough or now - group.launched_s < least_s:
             return False
         end_s = now - self.measuring_since + group.launching_s + rule.min_rounds * self._round_s()
         return len(group.lanes) > 1 and end_s <= self.plan.stopping.time_limit_s

@@ -20,7 +20,7 @@ from profiler.callers import Callers
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
 from profiler.generation.base import Generator
-from profiler.placement import keep_on
+from profiler.placement import begin_on_first_cpu, keep_on
 from profiler.rest import wait_for_rest
 from profiler.types import (
     AnyCommand,
@@ -260,6 +260,7 @@ class _Worker:
         gc.collect()
         gc.disable()
         faults = _page_faults()
+        begin_on_first_cpu()
         try:
             lead_in()
             block_started, faults = time.perf_counter_ns(), _page_faults()

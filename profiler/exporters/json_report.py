@@ -201,7 +201,7 @@ def _noise(session: Session) -> dict[str, Any]:
         "rounds": session.timed_rounds(),
         "disturbed": [
             {"index": index, "reason": reason}
-            for index, reason in sorted(session.disturbed.items())
+            for index, reason in sorted(session.disturbances().items())
         ],
         "mostly_disturbed": session.mostly_disturbed(),
         "busiest_process": busiest(session.foreign) or None,

@@ -76,10 +76,13 @@ class NoiseRule(Struct, frozen=True, kw_only=True):
 
     Shares are of all CPUs. `foreign_cpu_share`: CPU time of other processes; `steal_share`: time
     that a hypervisor took. On a GPU: its clocks were held down by heat or by a power brake.
+    `slower_by`: all lanes took so much longer than in their quick rounds, as a share, in the mean;
+    None: that isn't looked at.
     """
 
     foreign_cpu_share: float = 0.25
     steal_share: float = 0.05
+    slower_by: float | None = None
 
 
 class Locate(enum.StrEnum):

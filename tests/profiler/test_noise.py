@@ -11,6 +11,7 @@ from profiler.noise import (
     disturbance,
     mostly_disturbed,
     noise_rule,
+    slow_rounds,
 )
 from profiler.types import (
     EngineKind,
@@ -105,6 +106,49 @@ def test_a_short_turn_takes_the_sample_just_before_it() -> None:
 )
 def test_more_than_half_is_mostly(disturbed: int, rounds: int, mostly: bool) -> None:
     assert mostly_disturbed(disturbed, rounds) is mostly
+
+
+def lanes(*factors: float, of: tuple[str, ...] = ("a", "b")) -> dict[str, dict[int, float]]:
+    """Round medians of two lanes, 1 ms and 3 ms in quick rounds; `of` the lanes that are slower."""
+    return {
+        label: {
+            index: quick * (factor if label in of else 1.0) for index, factor in enumerate(factors)
+        }
+        for label, quick in (("a", 1e6), ("b", 3e6))
+    }
+
+
+RULE = NoiseRule(slower_by=0.2)
+
+
+def test_rounds_in_which_all_lanes_are_slower_are_the_machines() -> None:
+    assert slow_rounds(lanes(1.0, 1.02, 1.8, 1.3, 1.05, 1.1), RULE) == {2, 3}
+
+
+def test_a_lane_that_is_slower_alone_is_not_the_machines_doing() -> None:
+    assert slow_rounds(lanes(1.0, 1.0, 3.0, 3.0, of=("a",)), RULE) == frozenset()
+
+
+def test_lanes_may_feel_a_slow_machine_unequally() -> None:
+    found = lanes(1.0, 1.0, 1.0, 1.12)
+    found["b"][3] = 3e6 * 1.6
+    assert slow_rounds(found, RULE) == {3}
+
+
+def test_a_machine_that_is_slow_nearly_always_is_taken_as_it_is() -> None:
+    assert slow_rounds(lanes(1.0, *[1.8] * 4), RULE) == {1, 2, 3, 4}
+    assert slow_rounds(lanes(1.0, *[1.8] * 5), RULE) == frozenset()
+
+
+def test_a_lane_that_failed_or_is_alone_tells_nothing_of_the_machine() -> None:
+    alone = {"a": lanes(1.0, 1.8, 1.0)["a"]}
+    assert slow_rounds(alone, RULE) == frozenset()
+    assert slow_rounds(alone | {"b": {0: 3e6}}, RULE) == frozenset()
+
+
+def test_a_session_of_before_is_read_by_its_own_rule() -> None:
+    assert slow_rounds(lanes(1.0, 1.8, 1.0), NoiseRule()) == frozenset()
+    assert noise_rule(8).slower_by == 0.2
 
 
 def look(**cpu_ns: int) -> ForeignProcesses:

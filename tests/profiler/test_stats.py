@@ -224,6 +224,24 @@ def launches_cover(spread: float, count: int, runs: int = 400) -> float:
     return found / runs
 
 
+def test_a_launch_that_is_slower_as_a_whole_hardly_moves_the_ratio() -> None:
+    usual = [launch(1.0 + 0.001 * step) for step in range(7)]
+    without, low, high = launches_estimate(usual)
+    found, wide_low, wide_high = launches_estimate([*usual, launch(1.9)])
+    assert found == pytest.approx(without, rel=0.006)
+    assert wide_high - wide_low < 2 * (high - low)
+
+
+def test_outlying_launches_that_are_many_make_the_interval_wide() -> None:
+    _, low, high = launches_estimate([launch(1.0)] * 4 + [launch(1.9)] * 3)
+    assert high / low > 1.3
+
+
+def test_launches_that_agree_have_their_mean() -> None:
+    found, _, _ = launches_estimate([launch(ratio) for ratio in (1.00, 1.01, 1.03)])
+    assert found == pytest.approx((1.00 * 1.01 * 1.03) ** (1 / 3))
+
+
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.03])
 def test_the_interval_covers_the_truth_over_launches(spread: float) -> None:
     assert launches_cover(spread, count=6) >= 0.95
