@@ -52,6 +52,10 @@ THREADS = {
     "inter_op_threads": Option("threads across operators", INTEGER),
     "callers": Option("threads that call at once, as a server's do; default: 1", COUNT),
 }
+TORCH = {
+    **THREADS,
+    "keep_memory": Option("the C library keeps freed memory for the next call (glibc)", FLAG),
+}
 OPTIONS: dict[EngineKind, dict[str, Option]] = {
     EngineKind.ORT: {
         "execution_provider": Option("who runs the nodes", example="CPUExecutionProvider"),
@@ -75,16 +79,16 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         ),
     },
     EngineKind.TORCH_EAGER: {
-        **THREADS,
+        **TORCH,
         "precision": Option(PRECISION_HELP, choices=(*TORCH_PRECISION.choices, "int8")),
     },
     EngineKind.TORCH_SCRIPT: {
-        **THREADS,
+        **TORCH,
         "precision": TORCH_PRECISION,
         "freeze": Option("torch.jit.freeze: weights become constants", FLAG),
     },
     EngineKind.TORCH_COMPILE: {
-        **THREADS,
+        **TORCH,
         "precision": TORCH_PRECISION,
         "mode": Option(
             "torch.compile's mode",
@@ -92,7 +96,7 @@ OPTIONS: dict[EngineKind, dict[str, Option]] = {
         ),
         "dynamic": Option("compile for any size of dynamic dimensions", FLAG),
     },
-    EngineKind.TORCH_EXPORT: {**THREADS, "precision": TORCH_PRECISION},
+    EngineKind.TORCH_EXPORT: {**TORCH, "precision": TORCH_PRECISION},
     EngineKind.ENDPOINT: {},
 }
 _TORCH_GENERATION = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from profiler import freed_memory
 from profiler.errors import PlanError
 from profiler.lanes import DEVICE, generates, options_of, takes
 from profiler.noise import noise_rule
@@ -130,6 +131,11 @@ def _check_lane(spec: EngineSpec, kind: ModelKind, generation: bool) -> None:
                 f"It has: {', '.join(options)}.",
             )
         option.parsed(key, str(value).lower() if isinstance(value, bool) else str(value))
+    if spec.options.get("keep_memory") and not freed_memory.can_keep():
+        raise PlanError(
+            f"Lane {spec.label!r}: keep_memory needs glibc, which this system doesn't have.",
+            "Leave it out, or start Dualscope with an allocator that keeps freed memory.",
+        )
 
 
 def _check_device(spec: EngineSpec) -> None:

@@ -204,9 +204,7 @@ class Session:
 
     def set_aside(self) -> frozenset[int]:
         """Rounds that take no part in any figure. None where most were disturbed."""
-        return (
-            frozenset() if self.mostly_disturbed() else self.disturbed.keys() | self._slow_rounds()
-        )
+        return frozenset() if self.mostly_disturbed() else frozenset(self.disturbances())
 
     def disturbances(self) -> dict[int, str]:
         """Timed rounds that were disturbed, by index, and why."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from profiler.errors import EngineError, ProfilerError
+from profiler.freed_memory import keep_freed_memory
 from profiler.inputs import make_arrays
 from profiler.outputs import save_outputs
 from profiler.types import InputSpec, Load, ModelKind
@@ -96,8 +97,10 @@ def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 
-def set_threads(options: Mapping[str, str | int | float | bool]) -> None:
-    """Threads are per process in PyTorch, and a lane is a process."""
+def set_up_process(options: Mapping[str, str | int | float | bool]) -> None:
+    """Threads and memory are per process in PyTorch, and a lane is a process."""
+    if options.get("keep_memory"):
+        keep_freed_memory()
     if intra := int(options.get("intra_op_threads", 0)):
         torch.set_num_threads(intra)
     if inter := int(options.get("inter_op_threads", 0)):

@@ -21,7 +21,7 @@ class TorchEngine:
     """A module called as `prepared` gives it. An engine of its own overrides that."""
 
     def __init__(self, command: Load) -> None:
-        torch_common.set_threads(command.spec.options)
+        torch_common.set_up_process(command.spec.options)
         self.version = f"torch {torch.__version__}"
         self.graph_note = torch_common.NOTES[command.model.kind]
         self.input_note = f"tensors on {command.spec.device}, placed before the calls"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from profiler.engines.torch_common import set_threads
+from profiler.engines.torch_common import set_up_process
 from profiler.generation.base import Generator
 from profiler.types import EngineKind, Load
 
@@ -21,7 +21,7 @@ class TorchGenerator(Generator):
         self.version = f"torch {torch.__version__}"
         self.device = command.spec.device
         self.compiled = command.spec.engine is EngineKind.TORCH_COMPILE
-        set_threads(command.spec.options)
+        set_up_process(command.spec.options)
         if self.compiled:
             from profiler.engines.torch_compile import keep_compiled_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from profiler import pickle_safety
+from profiler import freed_memory, pickle_safety
 from profiler.types import EngineKind, EngineSpec, ModelKind, ModelSource
 
 IMPORTS = """import os
@@ -75,6 +75,14 @@ MODULE_IN = (
 )
 
 
+# The C library keeps freed memory for the next call: as `profiler/freed_memory.py`.
+KEEP_MEMORY = (
+    "import ctypes",
+    f"for parameter, value in {freed_memory.SETTINGS}:",
+    "    ctypes.CDLL(None).mallopt(parameter, value)",
+)
+
+
 def imports(spec: EngineSpec) -> str:
     del spec
     return "import inspect\n" + IMPORTS
@@ -83,6 +91,8 @@ def imports(spec: EngineSpec) -> str:
 def engine(spec: EngineSpec, model: ModelSource, names: Sequence[str], threads: int) -> str:
     """`make_call`: the module with the lane's options."""
     lines = []
+    if spec.options.get("keep_memory"):
+        lines += KEEP_MEMORY
     intra = int(spec.options.get("intra_op_threads", 0) or threads)
     inter = int(spec.options.get("inter_op_threads", 0))
     if intra:
