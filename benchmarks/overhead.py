@@ -6,10 +6,12 @@
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
 order. Both are launched anew `--launches` times, and the paired ratios of their medians have the
-interval of `profiler.stats`. With `--aligned` the bare loop's inputs lie as Dualscope's do.
+interval of `profiler.stats`; rounds in which the machine was slow are left out, as in any run. With
+`--aligned` the bare loop's inputs lie as Dualscope's do, and it begins on the same CPU.
 
-With `--window`: the p50 of a run that the window shows, against that of the same run without a
-window, `--launches` times in turn; the mean of the ratios with Student's interval.
+With `--window`: runs of two equal lanes that the window shows, against the same runs without a
+window, `--launches` times in turn. A run's figure is the median over its processes of their p50;
+the ratios of these have Student's interval.
 """
 
 from __future__ import annotations
@@ -34,8 +36,10 @@ import numpy as np  # noqa: E402
 from benchmarks.models import block_chain  # noqa: E402
 from profiler.errors import ProfilerError  # noqa: E402
 from profiler.inputs import make_arrays  # noqa: E402
+from profiler.insights.launches import processes  # noqa: E402
 from profiler.jobs import inspect_model  # noqa: E402
 from profiler.lane import Lane  # noqa: E402
+from profiler.noise import noise_rule, slow_rounds  # noqa: E402
 from profiler.plan import default_plan  # noqa: E402
 from profiler.recorder import record  # noqa: E402
 from profiler.session import Session  # noqa: E402
@@ -47,12 +51,12 @@ MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
 TURN_NS = 100_000_000
 # Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
 PAUSE_S = 0.02
-RUN_S = 5.0
+RUN_S = 20.0
 NEVER_REACHED = 1e-9
 
 # The plain script: nothing of Dualscope in it, and no options.
 BARE = """
-import statistics, sys, time, numpy, onnxruntime
+import os, statistics, sys, time, numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 feeds = dict(numpy.load(sys.argv[2]))
 if sys.argv[3:] == ["--aligned"]:
@@ -61,10 +65,14 @@ if sys.argv[3:] == ["--aligned"]:
         start = -memory.ctypes.data % 64
         feeds[name] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         feeds[name][...] = array
+    usable = os.sched_getaffinity(0)
 print("ready", flush=True)
 for line in sys.stdin:
     latencies = []
     calls, warm = map(int, line.split())
+    if sys.argv[3:] == ["--aligned"]:
+        os.sched_setaffinity(0, {min(usable)})
+        os.sched_setaffinity(0, usable)
     for _ in range(calls):
         start = time.perf_counter_ns()
         session.run(None, feeds)
@@ -81,15 +89,19 @@ def main() -> int:
         "--aligned", action="store_true", help="the bare loop's inputs at multiples of 64 bytes"
     )
     parser.add_argument("--window", action="store_true", help="against runs in the window")
+    parser.add_argument("--only", type=int, help="of the models that of this width: 160, 480, 1024")
     parser.add_argument("--in-window", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.in_window:
         return run_in_window(arguments.in_window)
     what = "in the window / without" if arguments.window else "Dualscope / bare"
-    print(f"| p50 | {what} | 95 % interval | difference |\n|---|---|---|---|")
+    more = "" if arguments.window else " slow rounds, left out |"
+    print(f"| p50 | {what} | 95 % interval | difference |{more}\n|{'---|' * (4 + bool(more))}")
     with tempfile.TemporaryDirectory() as folder:
         for shape in MODELS:
             model = block_chain(Path(folder), *shape)
+            if arguments.only and arguments.only != shape[1]:
+                continue
             if arguments.window:
                 compare_window(model, Path(folder), arguments.launches)
             else:
@@ -145,12 +157,23 @@ def compare(
         one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds, options)
         for number in range(launches)
     ]
-    ratio, low, high = launches_estimate([found[:, 0] / found[:, 1] for found in pairs])
     measured = np.concatenate(pairs)
+    lanes = {name: dict(enumerate(measured[:, i])) for i, name in enumerate(("lane", "bare"))}
+    slow = slow_rounds(lanes, noise_rule(os.cpu_count() or 1))
+    quick = np.array([index not in slow for index in range(len(measured))])
+    launch = np.repeat(np.arange(launches), rounds)
+    ratio, low, high = launches_estimate(
+        [
+            found[:, 0] / found[:, 1]
+            for number in range(launches)
+            if len(found := measured[quick & (launch == number)])
+        ]
+    )
+    measured = measured[quick]
     difference_us = float(np.median(measured[:, 0] - measured[:, 1])) / 1e3
     print(
         f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
-        f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs |",
+        f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {len(slow)} of {len(quick)} |",
         flush=True,
     )
 
@@ -243,17 +266,17 @@ def few_pairs(ratios: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, flo
 
 
 def plan_of(model: Path) -> RunPlan:
-    """One lane, for as long as the time limit says."""
-    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
-    plan = default_plan(inspect_model(model), engines=[spec], baseline="ort", time_limit_s=RUN_S)
+    """Two equal lanes, launched again and again for as long as the time limit says."""
+    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in ("one", "two")]
+    plan = default_plan(inspect_model(model), engines=specs, baseline="one", time_limit_s=RUN_S)
     stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
     return msgspec.structs.replace(plan, stopping=stopping)
 
 
 def p50_of(session: Session) -> float:
-    found = session.latency_stats("ort")
-    assert found is not None
-    return found.p50_ns
+    return float(
+        np.median([own.p50_ns for label in session.labels() for own in processes(session, label)])
+    )
 
 
 def run_in_window(model: Path) -> int:
