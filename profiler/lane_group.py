@@ -269,6 +269,8 @@ class LaneGroup:
                     traced_latencies_ns=reply.latencies_ns,
                     ops=reply.ops,
                     inner=reply.inner,
+                    foreign_cpu_share=reply.foreign_cpu_share,
+                    steal_share=reply.steal_share,
                 )
                 lane.traces += 1
         self.traced_s += self.clock() - started

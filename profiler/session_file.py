@@ -162,6 +162,8 @@ class SessionWriter:
                     event.round,
                     event.iterations,
                     list(event.traced_latencies_ns),
+                    event.foreign_cpu_share,
+                    event.steal_share,
                 )
                 self._insert_ops(seq, event.ops, inner=False)
                 self._insert_ops(seq, event.inner, inner=True)
@@ -484,9 +486,11 @@ def _traces(database: duckdb.DuckDBPyConnection, part: str) -> list[tuple[int, E
                 traced_latencies_ns=tuple(latencies),
                 ops=tuple(ops.get((seq, False), ())),
                 inner=tuple(ops.get((seq, True), ())),
+                foreign_cpu_share=foreign,
+                steal_share=steal,
             ),
         )
-        for seq, time_ns, label, number, iterations, latencies in rows.fetchall()
+        for seq, time_ns, label, number, iterations, latencies, foreign, steal in rows.fetchall()
     ]
 
 

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.operator_columns import COLUMNS, Cells
+from gui.views.trace_note import TraceNote
 from profiler.node_path import enclosing
 from profiler.types import OperatorRow
 
@@ -193,6 +194,7 @@ class OperatorsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(TraceNote(model, self))
         layout.addWidget(self.view, 1)
         self.lane_box.currentIndexChanged.connect(self._on_narrowed)
         self.search.textChanged.connect(self._on_narrowed)

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from profiler.insights.base import Insight, rule
 from profiler.insights.machine import physical_cores
-from profiler.measured import callers
+from profiler.lanes import callers
 from profiler.roofline import Bound
 from profiler.session import Session
 from profiler.types import EngineKind, OperatorRow, RoundKind
