@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from profiler.alignment import LaneOperators
-from profiler.compare import compare_rounds, comparison_sentence, lane_name
-from profiler.divergence import locate
+from profiler.compare import compare_rounds, lane_name
 from profiler.explanation import Explainer, Explanation, LaneTrace
 from profiler.lane_traces import LaneTraces
 from profiler.lanes import callers
 from profiler.noise import (
     SLOW,
     Conditions,
-    busiest,
     conditions,
     disturbance,
     mostly_disturbed,
@@ -26,7 +24,6 @@ from profiler.noise import (
 from profiler.operators import with_modules
 from profiler.roofline import Roofline, highest, roofline
 from profiler.search.record import SearchRecord
-from profiler.search.result import sentences as search_sentences
 from profiler.stats import latency_stats, round_medians
 from profiler.trace_figures import TraceFigures
 from profiler.types import (
@@ -59,8 +56,8 @@ from profiler.types import (
     RunStarted,
     TelemetrySample,
     ValuesCompared,
-    Verdict,
 )
+from profiler.verdict import verdict
 
 
 @dataclass
@@ -367,18 +364,6 @@ class Session:
             return None
         return LaneTrace(label=label, operators=self.lane_operators(label), figures=figures)
 
-    def _reason(self, comparison: Comparison) -> str:
-        """What most of the gap is; empty where the lanes are alike or nothing stands out."""
-        if comparison.verdict not in (Verdict.FASTER, Verdict.SLOWER):
-            return ""
-        found = self.explanation(comparison.baseline, comparison.candidate)
-        # The p50 latencies may say otherwise than the paired ratios where it is close.
-        if found is None or (found.gap_ns < 0) != (comparison.verdict is Verdict.FASTER):
-            return ""
-        sentence = found.sentence()
-        doubt = any(figures.doubt for figures in found.figures)
-        return f"{sentence} (operator times in doubt: see Why)" if sentence and doubt else sentence
-
     def comparisons(self) -> list[Comparison]:
         """Each lane against the baseline lane, where both were measured."""
         if self.plan is None:
@@ -401,56 +386,4 @@ class Session:
 
     def verdict(self) -> str:
         """The answer in a sentence or two; what failed or differs comes first."""
-        searched = search_sentences(self)
-        if self.plan is None:
-            return ". ".join(searched) + "." if searched else ""
-        sentences = searched + [
-            f"{self.name(label)} failed: {failure.message.rstrip('.')}"
-            for label, failure in self.failures.items()
-        ]
-        sentences += [
-            f"{self.name(o.candidate)} gives other outputs than {self.name(o.baseline)}, "
-            f"past tolerance{self._first_difference(o)}"
-            for o in self.outputs
-            if not o.agree
-        ]
-        if self.mostly_disturbed():
-            sentences.append(self._busy_sentence())
-        if searched:
-            # They say what was compared.
-            return ". ".join(sentences) + "."
-        comparisons = self.comparisons()
-        for c in comparisons:
-            sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
-            sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
-        if not comparisons:
-            sentences += self._measured_alone()
-        elif self.plan.generation is not None:
-            tokens = self.plan.generation
-            sentences.append(
-                f"This is of whole generations: {tokens.prompt_tokens} tokens of prompt, "
-                f"{tokens.new_tokens} new ones"
-            )
-        if not sentences and self.finished:
-            sentences.append("Nothing was measured")
-        return ". ".join(sentences) + "." if sentences else ""
-
-    def _first_difference(self, outputs: OutputsCompared) -> str:
-        found = self.values.get((outputs.baseline, outputs.candidate))
-        first = locate(found).first if found else None
-        return f" (first at {first.region})" if first else ""
-
-    def _busy_sentence(self) -> str:
-        who = busiest(self.foreign)
-        return (
-            f"The machine was busy in {len(self.disturbed)} of {self.timed_rounds()} rounds"
-            f"{f', most with {who}' if who else ''}: these figures hold under that load only"
-        )
-
-    def _measured_alone(self) -> list[str]:
-        found = [(label, self.latency_stats(label)) for label in self.labels()]
-        return [
-            f"{self.name(label)} takes {stats.p50_ns / 1e6:.3g} ms (p50); nothing to compare with"
-            for label, stats in found
-            if stats
-        ]
+        return verdict(self)

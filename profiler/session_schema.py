@@ -13,6 +13,28 @@ Version 4 (0.1.0): `traces` has foreign_cpu_share and steal_share.
 from __future__ import annotations
 
 VERSION = 4
+SUFFIX = ".dualscope"
+# What a file holds, as its `format` says.
+SESSION, SWEEP = "session", "sweep"
+# Of `op_timings`, as the fields of OpTiming; beside them are `trace_seq` and `inner`.
+OP_COLUMNS = (
+    "name",
+    "op_type",
+    "start_ns",
+    "duration_ns",
+    "source_nodes",
+    "device",
+    "scope",
+    "iteration",
+    "thread",
+    "shapes",
+    "provider",
+    "input_bytes",
+    "weights_bytes",
+    "output_bytes",
+    "threads",
+    "wait_ns",
+)
 
 # MIGRATIONS[n] brings a file of version n to n + 1.
 MIGRATIONS: dict[int, str] = {

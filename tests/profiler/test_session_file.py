@@ -16,7 +16,9 @@ import pytest
 
 from profiler import session_schema
 from profiler.errors import SessionFileError
-from profiler.session_file import SessionWriter, copy_session, read_session
+from profiler.session_database import copy_session
+from profiler.session_file import read_session
+from profiler.session_writer import SessionWriter
 from profiler.types import (
     AnyEvent,
     Event,
@@ -143,7 +145,7 @@ def test_a_plan_alone_comes_back(path: Path) -> None:
 WRITES_THEN_WAITS = """
 import sys, time
 from pathlib import Path
-from profiler.session_file import SessionWriter
+from profiler.session_writer import SessionWriter
 from tests.sample_session import sample_events
 writer = SessionWriter(Path(sys.argv[1]))
 for event in sample_events()[:-1]:
