@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog
 
 from gui.dialogs.fastest_dialog import FastestDialog, Request
-from gui.opener import Opener
-from gui.plan_draft import PlanDraft
-from gui.run_controller import RunController
 from gui.session_model import SessionModel
+from gui.tools import Tools
 from profiler import consent
 from profiler.jobs import capabilities
 from profiler.search.planning import make_search_plan
@@ -20,40 +18,25 @@ from profiler.search.snippet import PROGRAM, write_program
 from profiler.types import EngineSpec, ModelInfo, SearchPlan
 
 DEFAULT_BUDGET_S = 120.0
-Write = Callable[[str, Path, object], None]
 
 
 class FastestController(QObject):
-    """Signal `begun()` when a search starts. `write(done_text, target, work)` works off the UI
-    thread.
-    """
+    """Signal `begun()` when a search starts."""
 
     begun = Signal()
 
-    def __init__(
-        self,
-        draft: PlanDraft,
-        opener: Opener,
-        runs: RunController,
-        model: SessionModel,
-        write: Write,
-        parent: QWidget,
-    ) -> None:
-        super().__init__(parent)
-        self._window = parent
-        self._draft = draft
-        self._opener = opener
-        self._runs = runs
+    def __init__(self, tools: Tools, model: SessionModel) -> None:
+        super().__init__(tools.window)
+        self._tools = tools
         self._model = model
-        self._write = write
         self.budget_s = DEFAULT_BUDGET_S
 
     def ask(self) -> None:
         """Show the form, and search if it is accepted."""
-        info = self._draft.info
-        if info is None or self._runs.running:
+        info = self._tools.draft.info
+        if info is None or self._tools.runs.running:
             return
-        dialog = FastestDialog(info.source.kind, self.budget_s, self._window)
+        dialog = FastestDialog(info.source.kind, self.budget_s, self._tools.window)
         accepted = dialog.exec() == QDialog.DialogCode.Accepted
         request = dialog.request()
         dialog.deleteLater()
@@ -63,7 +46,11 @@ class FastestController(QObject):
 
     def search(self, info: ModelInfo, request: Request) -> None:
         """Look what this machine has, then start."""
-        inputs, seed, tolerance = self._draft.inputs, self._draft.seed, self._draft.tolerance
+        inputs, seed, tolerance = (
+            self._tools.draft.inputs,
+            self._tools.draft.seed,
+            self._tools.draft.tolerance,
+        )
 
         def work(cancelled: Callable[[], bool], _: object) -> SearchPlan:
             here = capabilities(cancelled=cancelled)
@@ -82,22 +69,24 @@ class FastestController(QObject):
 
         def then(plan: object) -> None:
             assert isinstance(plan, SearchPlan)
-            self._runs.start_search(plan)
+            self._tools.runs.start_search(plan)
             self.begun.emit()
 
-        self._opener.prepare("Looking at this machine…", work, then)
+        self._tools.opener.prepare("Looking at this machine…", work, then)
 
     def use(self, spec: EngineSpec) -> None:
         """Make it one of the lanes."""
-        self._draft.add_engine(spec)
+        self._tools.draft.add_engine(spec)
 
     def save_program(self, spec: EngineSpec) -> None:
         """Ask for a folder, and write the lane's program there."""
-        name = QFileDialog.getExistingDirectory(self._window, "Folder of the program")
+        name = QFileDialog.getExistingDirectory(self._tools.window, "Folder of the program")
         if name:
             self.save_to(spec, Path(name))
 
     def save_to(self, spec: EngineSpec, folder: Path) -> None:
         """Write the lane's program, off the UI thread."""
         session, target = self._model.session, folder / PROGRAM
-        self._write(f"Saved {target}.", target, lambda: write_program(session, spec, folder))
+        self._tools.files.write(
+            f"Saved {target}.", target, lambda: write_program(session, spec, folder)
+        )

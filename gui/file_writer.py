@@ -11,7 +11,8 @@ from gui.background import Task
 from gui.session_model import SessionModel
 from gui.settings import Settings
 from profiler.exporters import Exporter, export
-from profiler.session_file import SUFFIX, copy_session
+from profiler.session_database import copy_session
+from profiler.session_schema import SUFFIX
 
 
 class FileWriter(QObject):
@@ -41,15 +42,23 @@ class FileWriter(QObject):
     def ask_export(self, exporter: Exporter) -> None:
         """Ask where to, and write the session in a format."""
         path = self._model.path
-        stem = path.stem if path else "session"
+        start = f"{path.stem if path else 'session'}{exporter.suffix}"
+        target = self.ask_target(exporter.description, exporter.suffix, start)
+        if target is not None:
+            self.export(exporter, target)
+
+    def ask_target(self, description: str, suffix: str, start: str | Path) -> Path | None:
+        """Ask for a file to export to; None when the person changed their mind.
+
+        `start` is proposed: a name in the folder that was last exported to, or a whole path.
+        """
         name, _ = QFileDialog.getSaveFileName(
             self._window,
-            f"Export {exporter.description}",
-            str(self._folder() / f"{stem}{exporter.suffix}"),
-            f"{exporter.description} (*{exporter.suffix})",
+            f"Export {description}",
+            str(self._folder() / start),
+            f"{description} (*{suffix})",
         )
-        if name:
-            self.export(exporter, Path(name))
+        return Path(name) if name else None
 
     def export(self, exporter: Exporter, target: Path) -> None:
         """Write the session in a format."""

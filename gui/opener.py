@@ -12,7 +12,8 @@ from profiler import consent
 from profiler.jobs import capabilities, inspect_model, onnx_form
 from profiler.plan import check_capabilities, needs_capabilities
 from profiler.session import Session
-from profiler.session_file import SWEEP, kind_of, looks_like_session, read_session
+from profiler.session_file import kind_of, looks_like_session, read_session
+from profiler.session_schema import SWEEP
 from profiler.sweep.state import Sweep
 from profiler.sweep.sweep_file import read_point, read_sweep
 from profiler.types import Factory, InputSpec, ModelInfo, ModelKind, ModelSource, RunPlan

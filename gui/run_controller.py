@@ -23,7 +23,7 @@ from profiler.placement import kept_off, lane_cpus, usable_cores
 from profiler.recorder import record
 from profiler.search import runner
 from profiler.session import Session
-from profiler.session_file import SUFFIX
+from profiler.session_schema import SUFFIX
 from profiler.suite.records import EntryStarted, SuitePlan
 from profiler.suite.run import run_suite
 from profiler.sweep.runner import run_sweep

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog
 
-from gui.opener import Opener
-from gui.run_controller import RunController
 from gui.settings import sessions_folder
 from gui.suite_model import SuiteModel
+from gui.tools import Tools
 from profiler.jobs import capabilities
 from profiler.suite.catalogue import CATALOGUE
 from profiler.suite.models import check_library
@@ -22,30 +21,16 @@ from profiler.suite.state import Suite
 from profiler.suite.suite_file import JSON, read_suite
 from profiler.suite.table import FORMATS
 
-Write = Callable[[str, Path, object], None]
-
 
 class SuiteController(QObject):
-    """Signal `session_wanted(Path)`: of a row. `write(done_text, target, work)` works off the UI
-    thread.
-    """
+    """Signal `session_wanted(Path)`: of a row."""
 
     session_wanted = Signal(object)
 
-    def __init__(
-        self,
-        model: SuiteModel,
-        opener: Opener,
-        runs: RunController,
-        write: Write,
-        parent: QWidget,
-    ) -> None:
-        super().__init__(parent)
-        self._window = parent
+    def __init__(self, tools: Tools, model: SuiteModel) -> None:
+        super().__init__(tools.window)
+        self._tools = tools
         self._model = model
-        self._opener = opener
-        self._runs = runs
-        self._write = write
 
     def start(self, quick: bool) -> None:
         """Begin a suite in a folder of its own."""
@@ -58,7 +43,7 @@ class SuiteController(QObject):
             self._start(plan.quick, folder)
 
     def _start(self, quick: bool, folder: Path) -> None:
-        if self._runs.running:
+        if self._tools.runs.running:
             return
 
         def work(cancelled: Callable[[], bool], _: object) -> SuitePlan:
@@ -67,14 +52,16 @@ class SuiteController(QObject):
 
         def then(plan: object) -> None:
             assert isinstance(plan, SuitePlan)
-            self._runs.start_suite(plan, folder)
+            self._tools.runs.start_suite(plan, folder)
 
-        self._opener.prepare("Looking at this machine…", work, then)
+        self._tools.opener.prepare("Looking at this machine…", work, then)
 
     def choose(self) -> None:
         """Ask for an earlier suite, and show it."""
         start = str(self._model.folder or sessions_folder())
-        name, _ = QFileDialog.getOpenFileName(self._window, "Open suite", start, f"Suite ({JSON})")
+        name, _ = QFileDialog.getOpenFileName(
+            self._tools.window, "Open suite", start, f"Suite ({JSON})"
+        )
         if name:
             self.open(Path(name))
 
@@ -85,7 +72,7 @@ class SuiteController(QObject):
             assert isinstance(suite, Suite)
             self._model.show(suite, path.parent)
 
-        self._opener.prepare(f"Reading {path.name}…", lambda *_: read_suite(path), then)
+        self._tools.opener.prepare(f"Reading {path.name}…", lambda *_: read_suite(path), then)
 
     def open_session(self, name: str) -> None:
         """One run of the suite, as a session."""
@@ -96,16 +83,15 @@ class SuiteController(QObject):
         """Ask where to, and write."""
         description, suffix, _ = FORMATS[name]
         folder = self._model.folder or sessions_folder()
-        path, _ = QFileDialog.getSaveFileName(
-            self._window, f"Export {description}", str(folder / f"table{suffix}"), f"*{suffix}"
-        )
-        if path:
-            self.export(name, Path(path))
+        start = folder / f"table{suffix}"
+        target = self._tools.files.ask_target(description, suffix, start)
+        if target is not None:
+            self.export(name, target)
 
     def export(self, name: str, target: Path) -> None:
         """Write the suite in a format, off the UI thread."""
         suite, render = self._model.suite, FORMATS[name][2]
-        self._write(
+        self._tools.files.write(
             f"Exported {target.name}.",
             target,
             lambda: target.write_text(render(suite), encoding="utf-8"),

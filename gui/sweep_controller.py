@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
 
 from gui.dialogs.sweep_dialog import SweepDialog
-from gui.message_bar import MessageBar
-from gui.opener import Opener
-from gui.plan_draft import PlanDraft
-from gui.run_controller import RunController
 from gui.sweep_model import SweepModel
+from gui.tools import Tools
 from profiler.errors import ProfilerError
-from profiler.sweep.exporters import export_sweep
+from profiler.sweep.exporters import FORMATS, export_sweep
 from profiler.types import SweepPlan
-
-Write = Callable[[str, Path, object], None]
 
 
 class SweepController(QObject):
-    """`write(done_text, target, work)` works off the UI thread."""
+    """Works on the sweep that is shown."""
 
-    def __init__(
-        self,
-        draft: PlanDraft,
-        opener: Opener,
-        runs: RunController,
-        model: SweepModel,
-        messages: MessageBar,
-        write: Write,
-        parent: QWidget,
-    ) -> None:
-        super().__init__(parent)
-        self._window = parent
-        self._draft = draft
-        self._opener = opener
-        self._runs = runs
+    def __init__(self, tools: Tools, model: SweepModel) -> None:
+        super().__init__(tools.window)
+        self._tools = tools
         self._model = model
-        self._messages = messages
-        self._write = write
 
     def ask(self) -> None:
         """Show the form, and begin if it is accepted."""
-        if self._draft.info is None or self._runs.running:
+        if self._tools.draft.info is None or self._tools.runs.running:
             return
         try:
-            dialog = SweepDialog(self._draft.plan(), self._window)
+            dialog = SweepDialog(self._tools.draft.plan(), self._tools.window)
         except ProfilerError as error:
-            self._messages.show_error(error)
+            self._tools.messages.show_error(error)
             return
         dialog.accepted.connect(lambda: self.start(dialog.sweep()))
         dialog.finished.connect(dialog.deleteLater)
@@ -59,15 +38,15 @@ class SweepController(QObject):
     def resume(self) -> None:
         """Go on with the points that are left."""
         plan, path = self._model.sweep.plan, self._model.path
-        if plan is not None and path is not None and not self._runs.running:
+        if plan is not None and path is not None and not self._tools.runs.running:
             self.start(plan, path)
 
     def start(self, sweep: SweepPlan, resumed: Path | None = None) -> None:
         """Measure every point; `resumed`: the file of a sweep to go on with."""
-        self._messages.clear()
-        self._opener.check(
+        self._tools.messages.clear()
+        self._tools.opener.check(
             sweep.plan,
-            lambda plan: self._runs.start_sweep(
+            lambda plan: self._tools.runs.start_sweep(
                 SweepPlan(plan=plan, axes=sweep.axes, seed=sweep.seed), resumed
             ),
         )
@@ -75,14 +54,24 @@ class SweepController(QObject):
     def open_point(self, index: int) -> None:
         """Show one point of the sweep as a session."""
         path = self._model.path
-        if self._runs.running:
-            self._messages.show_note(
+        if self._tools.runs.running:
+            self._tools.messages.show_note(
                 "Points can be opened when the sweep has ended.", "Stop it first (Shift+F5)."
             )
         elif path is not None:
-            self._opener.open_point(path, index)
+            self._tools.opener.open_point(path, index)
+
+    def ask_export(self, name: str) -> None:
+        """Ask where to, and write the sweep in a format."""
+        exporter, path = FORMATS[name], self._model.path
+        start = f"{path.stem if path else 'sweep'}{exporter.suffix}"
+        target = self._tools.files.ask_target(exporter.description, exporter.suffix, start)
+        if target is not None:
+            self.export(name, target)
 
     def export(self, name: str, target: Path) -> None:
         """Write the sweep in a format, off the UI thread."""
         sweep = self._model.sweep
-        self._write(f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target))
+        self._tools.files.write(
+            f"Exported {target.name}.", target, lambda: export_sweep(sweep, name, target)
+        )

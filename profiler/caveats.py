@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from profiler.lane_form import converted
-from profiler.measured import batch_size, callers, energy, p99, peak_memory
+from profiler.lanes import callers
+from profiler.measured import batch_size, energy, p99, peak_memory
 from profiler.model_type import ModelType, TypeFound
 from profiler.noise import busiest
 from profiler.session import Session

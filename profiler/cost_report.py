@@ -21,12 +21,11 @@ from profiler.cost import (
     price_of,
     saved_share,
 )
-from profiler.lanes import forms
+from profiler.lanes import callers, forms
 from profiler.measured import (
     Interval,
     batch_size,
     call_ns,
-    callers,
     energy,
     gpu_name,
     mean_ratio,

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiler.alignment import LaneOperators, Part, align
+from profiler.node_path import outermost
 from profiler.op_kinds import GLUE, kind_of
 from profiler.regions import make_regions
 from profiler.types import GraphNode, ModelGraph
 
 # So many values of a lane may be a region's result: moves and views may lie behind it.
 MOST_CANDIDATES = 4
+WITH_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Cut:
 
     `values` are the names in each lane that may be its result, likeliest first. `same_names`: the
     lanes share a graph, so that equal names are the same value. `inputs` are indexes of other cuts.
+    `has_bodies` is as in `CutPoint`.
     """
 
     region: str
@@ -29,6 +32,7 @@ class Cut:
     inputs: tuple[int, ...]
     same_names: bool
     is_output: bool
+    has_bodies: bool = False
 
 
 def cut_points(lanes: tuple[LaneOperators, LaneOperators]) -> list[Cut]:
@@ -48,6 +52,7 @@ def cut_points(lanes: tuple[LaneOperators, LaneOperators]) -> list[Cut]:
     owner = {
         node.name: index for index, (part, _, _) in enumerate(found) for node in part.nodes[number]
     }
+    callers = _callers(lanes)
     return [
         Cut(
             region=region.name,
@@ -57,9 +62,19 @@ def cut_points(lanes: tuple[LaneOperators, LaneOperators]) -> list[Cut]:
             same_names=same and bool(leading.nodes),
             is_output=_gives_output(part, number, leading)
             or (not part.nodes[number] and index == len(found) - 1),
+            has_bodies=any(
+                node.op_type in WITH_BODIES or node.name in callers
+                for node in (*part.nodes[0], *part.nodes[1])
+            ),
         )
         for index, (part, region, values) in enumerate(found)
     ]
+
+
+def _callers(lanes: tuple[LaneOperators, LaneOperators]) -> set[str]:
+    """Nodes that call a function, of which an engine told an operator inside."""
+    names = {name for lane in lanes for row in lane.rows for name in row.source_nodes}
+    return {outermost(name) for name in names if outermost(name) != name}
 
 
 class _Graph:

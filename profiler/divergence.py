@@ -85,6 +85,7 @@ def _point(
         relative=relative,
         difference=difference,
         note=note,
+        has_bodies=cut.has_bodies,
     )
 
 
@@ -208,6 +209,8 @@ def sentence(found: ValuesCompared) -> str:
     )
     if result.input_error is not None:
         text += f", where what it is made from agrees ({result.input_error:.1e})"
+    if result.first.has_bodies:
+        text += "; values inside of its nodes (If, Loop, Scan, function) aren't compared"
     if result.unsure:
         names = ", ".join(point.region for point in result.unsure[:3])
         text += f"; {names} before it could not be compared"

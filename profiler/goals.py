@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, judge
 from profiler.cost import hours_per_million, price_of
+from profiler.lanes import callers
 from profiler.measured import (
     Interval,
     batch_size,
     call_ns,
-    callers,
     gpu_name,
     mean_ratio,
     p99,

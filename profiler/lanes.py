@@ -244,3 +244,8 @@ def lane_spec(
 def _unknown(engine: EngineKind, key: str, generation: bool) -> PlanError:
     names = ", ".join((*common_of(engine), *options_of(engine, generation=generation)))
     return PlanError(f"{engine.value} has no option {key!r}.", f"It has: {names}. Write key=value.")
+
+
+def callers(spec: EngineSpec) -> int:
+    """How many threads of the lane call at once."""
+    return int(spec.options.get("callers", 1))

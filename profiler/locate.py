@@ -12,8 +12,9 @@ import msgspec
 from profiler import consent
 from profiler.errors import EngineError, PlanError
 from profiler.lane_group import LaneGroup
+from profiler.run_context import RunContext
 from profiler.session import Session
-from profiler.session_file import SessionWriter
+from profiler.session_writer import SessionWriter
 from profiler.types import EngineFailed, Event, Progress, RunPlan, ValuesCompared
 from profiler.value_walk import walk_values
 
@@ -36,7 +37,7 @@ def locate_first_difference(
     plan = _plan(session, [baseline, *chosen])
     plan = consent.renewed(plan, trust=trust, cancelled=cancelled)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
-        group = LaneGroup(plan, Path(folder), cancelled, time.monotonic)
+        group = LaneGroup(RunContext(plan, Path(folder), cancelled, time.monotonic))
         try:
             for event in group.load():
                 if isinstance(event, EngineFailed):

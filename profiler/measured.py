@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from profiler.lanes import callers
 from profiler.session import Session
 from profiler.stats import mean_ratio_interval, paired_by_launch, round_means
 from profiler.tails import percentile_interval
-from profiler.types import EngineSpec, InputSpec, Round, RoundKind
+from profiler.types import InputSpec, Round, RoundKind
 
 BATCH_NAMES = re.compile(r"batch|^(b|n|bs)$", re.IGNORECASE)
 TOKEN_NAMES = re.compile(r"ids|token", re.IGNORECASE)
@@ -42,11 +43,6 @@ def timed(session: Session, label: str) -> list[Round]:
         for turn in session.rounds.get(label, ())
         if turn.kind is RoundKind.TIMED and turn.index not in aside
     ]
-
-
-def callers(spec: EngineSpec) -> int:
-    """How many threads of the lane call at once."""
-    return int(spec.options.get("callers", 1))
 
 
 def call_ns(session: Session, label: str) -> float | None:

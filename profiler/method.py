@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from profiler.lanes import callers
 from profiler.noise import busiest
 from profiler.session import Session
 from profiler.types import EngineKind, EngineSpec, RoundKind, RunPlan
@@ -56,7 +57,7 @@ def _spinning(spec: EngineSpec) -> str:
 
 
 def _callers(spec: EngineSpec) -> str:
-    count = int(spec.options.get("callers", 1))
+    count = callers(spec)
     if count == 1:
         return ""
     return (

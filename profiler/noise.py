@@ -15,6 +15,7 @@ from profiler.types import (
     ForeignProcesses,
     GpuSample,
     NoiseRule,
+    OpTimings,
     Round,
     TelemetrySample,
 )
@@ -47,10 +48,13 @@ def noise_rule(cpu_count: int) -> NoiseRule:
     return NoiseRule(foreign_cpu_share=max(0.5 / max(cpu_count, 1), 0.03), slower_by=SLOWER_BY)
 
 
-def conditions(turn: Round, spec: EngineSpec, telemetry: Sequence[TelemetrySample]) -> Conditions:
+def conditions(
+    turn: Round | OpTimings, spec: EngineSpec, telemetry: Sequence[TelemetrySample]
+) -> Conditions:
     """Readings of the telemetry samples in the turn, or the one nearest before its end."""
     end = bisect.bisect_right(telemetry, turn.time_ns, key=lambda sample: sample.time_ns)
-    since = turn.time_ns - max(sum(turn.latencies_ns), NEAR_NS)
+    latencies = turn.latencies_ns if isinstance(turn, Round) else turn.traced_latencies_ns
+    since = turn.time_ns - max(sum(latencies), NEAR_NS)
     start = bisect.bisect_left(telemetry, since, key=lambda sample: sample.time_ns)
     samples = telemetry[start:end]
     if not samples:
@@ -73,8 +77,8 @@ def _gpu_of(spec: EngineSpec, sample: TelemetrySample) -> GpuSample | None:
     return next((gpu for gpu in sample.gpus if str(gpu.index) == (index or "0")), None)
 
 
-def disturbance(turn: Round, found: Conditions, rule: NoiseRule) -> str:
-    """Why the turn's round is set aside, in words; "" when it isn't."""
+def disturbance(turn: Round | OpTimings, found: Conditions, rule: NoiseRule) -> str:
+    """Why the timed or traced round is set aside, in words; "" when it isn't."""
     if turn.foreign_cpu_share > rule.foreign_cpu_share:
         return f"other processes took {turn.foreign_cpu_share:.0%} of the CPU"
     if turn.steal_share > rule.steal_share:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from profiler import supervisor
 from profiler.plan import check_plan
-from profiler.session_file import SessionWriter
+from profiler.session_writer import SessionWriter
 from profiler.telemetry import Telemetry
 from profiler.types import Event, RunPlan, TelemetrySample
 

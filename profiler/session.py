@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from profiler.alignment import LaneOperators
-from profiler.compare import compare_rounds, comparison_sentence, lane_name
-from profiler.divergence import locate
+from profiler.compare import compare_rounds, lane_name
 from profiler.explanation import Explainer, Explanation, LaneTrace
+from profiler.lane_traces import LaneTraces
+from profiler.lanes import callers
 from profiler.noise import (
     SLOW,
     Conditions,
-    busiest,
     conditions,
     disturbance,
     mostly_disturbed,
     slow_rounds,
 )
-from profiler.operators import OperatorTotals, Outside, with_modules
+from profiler.operators import with_modules
 from profiler.roofline import Roofline, highest, roofline
 from profiler.search.record import SearchRecord
-from profiler.search.result import sentences as search_sentences
 from profiler.stats import latency_stats, round_medians
-from profiler.trace_figures import TraceFigures, trace_figures
+from profiler.trace_figures import TraceFigures
 from profiler.types import (
     Ceiling,
     Comparison,
@@ -56,8 +56,8 @@ from profiler.types import (
     RunStarted,
     TelemetrySample,
     ValuesCompared,
-    Verdict,
 )
+from profiler.verdict import verdict
 
 
 @dataclass
@@ -102,11 +102,8 @@ class Session:
     _statistics: dict[str, tuple[object, LatencyStats | None]] = field(
         default_factory=dict, compare=False, repr=False
     )
-    _totals: dict[str, OperatorTotals] = field(
-        default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
-    )
-    _inner_totals: dict[str, OperatorTotals] = field(
-        default_factory=lambda: defaultdict(OperatorTotals), compare=False, repr=False
+    _lane_traces: dict[str, LaneTraces] = field(
+        default_factory=lambda: defaultdict(LaneTraces), compare=False, repr=False
     )
     _figures: dict[str, tuple[object, TraceFigures | None]] = field(
         default_factory=dict, compare=False, repr=False
@@ -141,8 +138,7 @@ class Session:
                 self.generated[event.label].append(event)
             case OpTimings():
                 self.traces[event.label].append(event)
-                self._totals[event.label].add(event)
-                self._inner_totals[event.label].add(event, inner=True)
+                self._lane_traces[event.label].add(event, self._disturbance(event))
             case GraphDescribed():
                 self.graphs[event.label] = event
             case LaneExamined():
@@ -173,11 +169,15 @@ class Session:
             return
         self.medians[turn.label] |= round_medians([turn])
         self.launches[turn.index] = turn.launch
-        if self.plan is None:
-            return
-        reason = disturbance(turn, self.conditions(turn), self.plan.noise)
+        reason = self._disturbance(turn)
         if reason:
             self.disturbed.setdefault(turn.index, reason)
+
+    def _disturbance(self, turn: Round | OpTimings) -> str:
+        """By the plan's rule, in words; "" for none."""
+        if self.plan is None:
+            return ""
+        return disturbance(turn, self.conditions(turn), self.plan.noise)
 
     def labels(self) -> list[str]:
         """Lane labels in the plan's order."""
@@ -217,7 +217,7 @@ class Session:
             self._slow = (turns, slow_rounds(self.medians, self.plan.noise))
         return self._slow[1]
 
-    def conditions(self, turn: Round) -> Conditions:
+    def conditions(self, turn: Round | OpTimings) -> Conditions:
         """Clocks and throttling during a turn."""
         return conditions(turn, self.spec(turn.label), self.telemetry)
 
@@ -250,14 +250,19 @@ class Session:
         return max(used, default=None)
 
     def operators(self, label: str) -> list[OperatorRow]:
-        """The lane's operators over all traced iterations, longest first, with their modules."""
+        """The lane's operators over its traced iterations, longest first, with their modules."""
         described = self.graphs.get(label)
         rows = self._operators(label)
         return with_modules(rows, described.graph) if described else rows
 
     def _operators(self, label: str) -> list[OperatorRow]:
-        totals = self._totals.get(label)
-        return totals.rows(label) if totals else []
+        found = self._lane_traces.get(label)
+        return found.operators(label) if found else []
+
+    def used_traces(self, label: str) -> Sequence[OpTimings]:
+        """Traced rounds that operator times come from: the undisturbed ones, or else all."""
+        found = self._lane_traces.get(label)
+        return found.used if found else ()
 
     def roofline(self, row: OperatorRow) -> Roofline:
         """The operator against the measured ceilings of its lane.
@@ -288,8 +293,8 @@ class Session:
 
     def inner_operators(self, label: str) -> list[OperatorRow]:
         """Of nested graphs (bodies of If, Loop, Scan); their time is in that of `operators`."""
-        inner, totals = self._inner_totals.get(label), self._totals.get(label)
-        return inner.rows(label, totals.traced_ns()) if inner and totals else []
+        found = self._lane_traces.get(label)
+        return found.inner_operators(label) if found else []
 
     def baseline(self) -> str:
         """The plan's baseline lane; where it has nothing, the first lane that was measured.
@@ -310,14 +315,25 @@ class Session:
 
         Kept until the lane's rounds or traces change.
         """
-        traces, totals = self.traces.get(label, ()), self._totals.get(label)
-        state = (len(traces), len(self.rounds.get(label, ())), self.set_aside())
+        found = self._lane_traces.get(label)
+        if found is None:
+            return None
+        state = (found.rounds, len(self.rounds.get(label, ())), self.set_aside())
         kept = self._figures.get(label)
         if kept is None or kept[0] != state:
-            outside = totals.outside() if totals else Outside()
-            rows, stats = self._operators(label), self.latency_stats(label)
-            kept = self._figures[label] = (state, trace_figures(traces, rows, stats, outside))
+            alike = self.plan is None or callers(self.spec(label)) == 1
+            figures = found.figures(label, self.latency_stats(label), alike=alike)
+            kept = self._figures[label] = (state, figures)
         return kept[1]
+
+    def trace_doubts(self) -> list[str]:
+        """Why operator times may be wrong, a sentence for each lane where that is so."""
+        found = [(label, self.trace_figures(label)) for label in self.labels()]
+        return [
+            f"{self.name(label)}: {figures.doubt}"
+            for label, figures in found
+            if figures and figures.doubt
+        ]
 
     def explanation(self, baseline: str, candidate: str) -> Explanation | None:
         """Why one is faster than the other, region by region; None until both were traced.
@@ -348,16 +364,6 @@ class Session:
             return None
         return LaneTrace(label=label, operators=self.lane_operators(label), figures=figures)
 
-    def _reason(self, comparison: Comparison) -> str:
-        """What most of the gap is; empty where the lanes are alike or nothing stands out."""
-        if comparison.verdict not in (Verdict.FASTER, Verdict.SLOWER):
-            return ""
-        found = self.explanation(comparison.baseline, comparison.candidate)
-        # The p50 latencies may say otherwise than the paired ratios where it is close.
-        if found is None or (found.gap_ns < 0) != (comparison.verdict is Verdict.FASTER):
-            return ""
-        return found.sentence()
-
     def comparisons(self) -> list[Comparison]:
         """Each lane against the baseline lane, where both were measured."""
         if self.plan is None:
@@ -380,56 +386,4 @@ class Session:
 
     def verdict(self) -> str:
         """The answer in a sentence or two; what failed or differs comes first."""
-        searched = search_sentences(self)
-        if self.plan is None:
-            return ". ".join(searched) + "." if searched else ""
-        sentences = searched + [
-            f"{self.name(label)} failed: {failure.message.rstrip('.')}"
-            for label, failure in self.failures.items()
-        ]
-        sentences += [
-            f"{self.name(o.candidate)} gives other outputs than {self.name(o.baseline)}, "
-            f"past tolerance{self._first_difference(o)}"
-            for o in self.outputs
-            if not o.agree
-        ]
-        if self.mostly_disturbed():
-            sentences.append(self._busy_sentence())
-        if searched:
-            # They say what was compared.
-            return ". ".join(sentences) + "."
-        comparisons = self.comparisons()
-        for c in comparisons:
-            sentence = comparison_sentence(c, self.name(c.baseline), self.name(c.candidate))
-            sentences.append("; ".join(part for part in (sentence, self._reason(c)) if part))
-        if not comparisons:
-            sentences += self._measured_alone()
-        elif self.plan.generation is not None:
-            tokens = self.plan.generation
-            sentences.append(
-                f"This is of whole generations: {tokens.prompt_tokens} tokens of prompt, "
-                f"{tokens.new_tokens} new ones"
-            )
-        if not sentences and self.finished:
-            sentences.append("Nothing was measured")
-        return ". ".join(sentences) + "." if sentences else ""
-
-    def _first_difference(self, outputs: OutputsCompared) -> str:
-        found = self.values.get((outputs.baseline, outputs.candidate))
-        first = locate(found).first if found else None
-        return f" (first at {first.region})" if first else ""
-
-    def _busy_sentence(self) -> str:
-        who = busiest(self.foreign)
-        return (
-            f"The machine was busy in {len(self.disturbed)} of {self.timed_rounds()} rounds"
-            f"{f', most with {who}' if who else ''}: these figures hold under that load only"
-        )
-
-    def _measured_alone(self) -> list[str]:
-        found = [(label, self.latency_stats(label)) for label in self.labels()]
-        return [
-            f"{self.name(label)} takes {stats.p50_ns / 1e6:.3g} ms (p50); nothing to compare with"
-            for label, stats in found
-            if stats
-        ]
+        return verdict(self)

@@ -7,11 +7,34 @@ Version 3 (0.1.0): `op_timings` has sizes, threads and the wait of ONNX Runtime'
 `inner` for operators of nested graphs; `events` may hold ValuesCompared, LaneExamined and
 NewSizeTried. `rounds` has duration_ns, of several callers at once. A file may hold a sweep: then it
 has the table `points` as well.
+Version 4 (0.1.0): `traces` has foreign_cpu_share and steal_share.
 """
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
+SUFFIX = ".dualscope"
+# What a file holds, as its `format` says.
+SESSION, SWEEP = "session", "sweep"
+# Of `op_timings`, as the fields of OpTiming; beside them are `trace_seq` and `inner`.
+OP_COLUMNS = (
+    "name",
+    "op_type",
+    "start_ns",
+    "duration_ns",
+    "source_nodes",
+    "device",
+    "scope",
+    "iteration",
+    "thread",
+    "shapes",
+    "provider",
+    "input_bytes",
+    "weights_bytes",
+    "output_bytes",
+    "threads",
+    "wait_ns",
+)
 
 # MIGRATIONS[n] brings a file of version n to n + 1.
 MIGRATIONS: dict[int, str] = {
@@ -30,6 +53,10 @@ ALTER TABLE op_timings ADD COLUMN wait_ns BIGINT DEFAULT 0;
 ALTER TABLE op_timings ADD COLUMN "inner" BOOLEAN DEFAULT FALSE;
 ALTER TABLE rounds ADD COLUMN duration_ns BIGINT DEFAULT 0;
 """,
+    3: """
+ALTER TABLE traces ADD COLUMN foreign_cpu_share DOUBLE DEFAULT 0;
+ALTER TABLE traces ADD COLUMN steal_share DOUBLE DEFAULT 0;
+""",
 }
 
 CREATE = """
@@ -43,7 +70,7 @@ CREATE TABLE rounds (
 );
 CREATE TABLE traces (
     seq BIGINT, time_ns BIGINT, label VARCHAR, round INTEGER, iterations INTEGER,
-    traced_latencies_ns BIGINT[]
+    traced_latencies_ns BIGINT[], foreign_cpu_share DOUBLE, steal_share DOUBLE
 );
 CREATE TABLE op_timings (
     trace_seq BIGINT, name VARCHAR, op_type VARCHAR, start_ns BIGINT, duration_ns BIGINT,

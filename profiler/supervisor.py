@@ -17,8 +17,12 @@ from profiler.environment import describe_environment
 from profiler.errors import CancelledError
 from profiler.foreign_load import ProcessTable
 from profiler.lane_group import LaneGroup
+from profiler.lane_outputs import compare_lane_outputs
+from profiler.lane_sizes import try_new_size
+from profiler.lane_tracing import LaneTracing
 from profiler.placement import kept_off
 from profiler.plan import check_plan, default_plan
+from profiler.run_context import RunContext
 from profiler.session import Session
 from profiler.stats import precision_of_one
 from profiler.types import (
@@ -61,7 +65,7 @@ def run(
     """
     check_plan(plan)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
-        runner = _Runner(plan, Path(folder), cancelled, clock)
+        runner = _Runner(RunContext(plan, Path(folder), cancelled, clock))
         try:
             yield from runner.events(telemetry)
         finally:
@@ -71,20 +75,15 @@ def run(
 class _Runner:
     """State of one run."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        folder: Path,
-        cancelled: Callable[[], bool],
-        clock: Callable[[], float],
-    ) -> None:
-        self.plan = plan
-        self.cancelled = cancelled
-        self.clock = clock
-        self.group = LaneGroup(plan, folder, cancelled, clock)
+    def __init__(self, context: RunContext) -> None:
+        self.plan = context.plan
+        self.cancelled = context.cancelled
+        self.clock = context.clock
+        self.group = LaneGroup(context)
+        self.tracing = LaneTracing(self.group)
         # The supervisor reads its own session for the stopping rule: one way to count, not two.
         self.session = Session()
-        self.random = random.Random(plan.seed)
+        self.random = random.Random(self.plan.seed)
         self.timed_round = 0
         self.measuring_since = 0.0
         self.processes: ProcessTable | None = None
@@ -112,12 +111,12 @@ class _Runner:
             # From here on: a child started before would have inherited this.
             with kept_off(self.plan.lane_cpus):
                 yield from self.group.warm_up()
-                yield from self.group.compare_outputs()
+                yield from compare_lane_outputs(self.group)
                 reason = yield from self._measure()
                 # All is measured by now: a stop here leaves out these looks only.
                 with contextlib.suppress(CancelledError):
                     yield from self._look_inside()
-                    yield from self.group.try_new_size()
+                    yield from try_new_size(self.group)
         except CancelledError:
             reason = "stopped"
         for lane in self.group.lanes.values():
@@ -160,7 +159,7 @@ class _Runner:
             yield self._measuring_progress(width)
             reason = self._reason_to_stop(width)
             if self._trace_is_due() or reason:
-                yield from group.trace(only_untraced=bool(reason))
+                yield from self.tracing.trace(only_untraced=bool(reason))
             if reason:
                 return reason
             if self._launch_is_due():
@@ -228,7 +227,8 @@ class _Runner:
     def _trace_is_due(self) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share."""
         elapsed_s = self.clock() - self.measuring_since
-        return self.group.traced_s <= self.plan.traced_share * elapsed_s or self.group.traced_s == 0
+        traced_s = self.tracing.traced_s
+        return traced_s == 0 or traced_s <= self.plan.traced_share * elapsed_s
 
     def _measuring_progress(self, width: float | None, launch: int | None = None) -> Progress:
         """With the launch that goes on, or the one that begins."""

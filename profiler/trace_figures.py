@@ -12,6 +12,8 @@ from profiler.types import LatencyStats, OperatorRow, OpTimings
 
 # Above this, what a trace says of small operators is what tracing itself costs.
 MOST_TRACING_COST = 1.5
+# Tracing costs a few µs an operator, under marks some 30: what is more than this is something else.
+MOST_NS_AN_OPERATOR = 50_000
 NOTHING = Outside()
 
 
@@ -24,6 +26,10 @@ class TraceFigures(Struct, frozen=True, kw_only=True):
     `tracing_cost`: traced latency over the timed p50, so 1.2 is 20 % slower. `scale` takes an
     operator's traced time to its part of the timed p50: as if tracing slowed all alike.
     `overhead_ns` is what is left of the timed p50.
+
+    `rounds` were traced. `disturbance` says what disturbed the quietest of them, where all were;
+    else it is "", and those that were disturbed have no part in these figures. `calls` counts
+    operators; `alike`: whether timed calls come one at a time, as traced ones do.
     """
 
     operators_ns: float
@@ -36,6 +42,38 @@ class TraceFigures(Struct, frozen=True, kw_only=True):
     before_ns: float = 0.0
     between_ns: float = 0.0
     after_ns: float = 0.0
+    rounds: int = 1
+    disturbance: str = ""
+    calls: int = 0
+    alike: bool = True
+
+    @property
+    def unlike_timed(self) -> bool:
+        """Whether traced calls are faster, or slower by more, than tracing could make them."""
+        if not self.alike or not self.tracing_cost:
+            return False
+        slower_ns = self.traced_ns - self.timed_ns
+        too_slow = slower_ns > MOST_NS_AN_OPERATOR * max(self.calls, 1)
+        return self.tracing_cost * MOST_TRACING_COST < 1 or (not self.believable and too_slow)
+
+    @property
+    def doubt(self) -> str:
+        """Why the operator times may be wrong, in words; "" for no reason to think so."""
+        if self.disturbance:
+            least = f", the least of {self.rounds} traced rounds" if self.rounds > 1 else ""
+            return f"operators were traced while {self.disturbance}{least}"
+        if self.unlike_timed:
+            more = ", more than tracing costs" if self.tracing_cost > 1 else ""
+            return f"traced calls take {self.tracing_cost:.2f} times as long as timed ones{more}"
+        return ""
+
+    @property
+    def against_timed(self) -> str:
+        """The traced latency beside the timed one, in words."""
+        return (
+            f"traced calls take {self.traced_ns / 1e6:.4g} ms, timed ones "
+            f"{self.timed_ns / 1e6:.4g} ms (p50)"
+        )
 
     @property
     def believable(self) -> bool:
@@ -63,8 +101,15 @@ def trace_figures(
     rows: Sequence[OperatorRow],
     stats: LatencyStats | None,
     outside: Outside = NOTHING,
+    *,
+    rounds: int = 1,
+    disturbance: str = "",
+    alike: bool = True,
 ) -> TraceFigures | None:
-    """None without a trace. Without a timed latency, the traced one stands for it."""
+    """None without a trace. Without a timed latency, the traced one stands for it.
+
+    The last three are those of `TraceFigures`.
+    """
     latencies = [latency for trace in traces for latency in trace.traced_latencies_ns]
     operators_ns = sum(row.traced_ns for row in rows)
     if not latencies or operators_ns <= 0:
@@ -84,4 +129,8 @@ def trace_figures(
         before_ns=outside.before_ns,
         between_ns=outside.between_ns,
         after_ns=outside.after_ns,
+        rounds=rounds,
+        disturbance=disturbance,
+        calls=sum(row.calls for row in rows),
+        alike=alike,
     )

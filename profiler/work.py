@@ -45,7 +45,7 @@ class Work(NamedTuple):
 
 
 ENTRY = re.compile(r"([^\[\],]+)\[([\d, ]*)\]")
-WINDOW = " window "
+ARROW, WINDOW = " -> ", " window "
 # ONNX Runtime's names, then PyTorch's (C++) ones.
 ELEMENT_BYTES = {
     **dict.fromkeys(("bool", "int8", "uint8", "signed char", "unsigned char", "char"), 1),
@@ -99,7 +99,7 @@ def work_of(op_type: str, shapes: str) -> Work:
 def parse_shapes(text: str) -> Shapes:
     """Reads "float[1, 8], float[8] -> float[1, 8] window [2, 2]"; parts after -> may be missing."""
     operands, _, window = text.partition(WINDOW)
-    before, arrow, after = operands.partition(" -> ")
+    before, arrow, after = operands.partition(ARROW)
     sizes = tuple(int(part) for part in re.findall(r"\d+", window))
     outputs = _tensors(after)
     return Shapes(_tensors(before), outputs if arrow and outputs else None, sizes)

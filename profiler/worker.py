@@ -19,6 +19,7 @@ import psutil
 from profiler.callers import Callers
 from profiler.child import settle_in
 from profiler.errors import EngineError, ProfilerError
+from profiler.foreign_load import ForeignLoad
 from profiler.generation.base import Generator
 from profiler.placement import begin_on_first_cpu, keep_on
 from profiler.rest import wait_for_rest
@@ -126,7 +127,7 @@ class _Worker:
                 return self._infer(engine, command)
             case Trace():
                 self._peak_rss_bytes = self._peak_rss_bytes or _peak_rss_bytes(self._process)
-                traced = engine.trace(command.iterations, command.warmup)
+                traced = _traced(engine, command)
                 if not command.describe:
                     return traced
                 examined = engine.examine()
@@ -278,6 +279,14 @@ class _Worker:
             minor_page_faults=minor,
             major_page_faults=major,
         )
+
+
+def _traced(engine: Engine, command: Trace) -> Traced:
+    """With what others took of the CPU meanwhile."""
+    load, cpu_ns = ForeignLoad(), time.process_time_ns()
+    traced = engine.trace(command.iterations, command.warmup)
+    foreign, steal = load.shares(time.process_time_ns() - cpu_ns)
+    return msgspec.structs.replace(traced, foreign_cpu_share=foreign, steal_share=steal)
 
 
 def _page_faults() -> tuple[int, int]:

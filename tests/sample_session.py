@@ -189,6 +189,8 @@ def sample_events(
             iterations=2,
             traced_latencies_ns=(10_000, 11_000),
             ops=sample_ops(operator),
+            foreign_cpu_share=0.03,
+            steal_share=0.02,
         ),
         OpTimings(
             time_ns=8, label=base, round=0, iterations=1, traced_latencies_ns=(9_000,), ops=()

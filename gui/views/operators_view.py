@@ -24,14 +24,15 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QTableView,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui import theme
 from gui.session_model import SessionModel
+from gui.views.menu_button import menu_button
 from gui.views.operator_columns import COLUMNS, Cells
+from gui.views.trace_note import TraceNote
 from profiler.node_path import enclosing
 from profiler.types import OperatorRow
 
@@ -176,11 +177,8 @@ class OperatorsView(QWidget):
         self._hint.setProperty("role", "caption")
         self.view = self._table_view()
         self.column_menu = self._columns()
-        self.column_button = QToolButton(self)
-        self.column_button.setText("Columns")
+        self.column_button = menu_button("Columns", self.column_menu, self)
         self.column_button.setToolTip("Which columns are shown, work and limits among them")
-        self.column_button.setMenu(self.column_menu)
-        self.column_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 6, 8, 6)
         bar.addWidget(self.lane_box)
@@ -193,6 +191,7 @@ class OperatorsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(TraceNote(model, self))
         layout.addWidget(self.view, 1)
         self.lane_box.currentIndexChanged.connect(self._on_narrowed)
         self.search.textChanged.connect(self._on_narrowed)

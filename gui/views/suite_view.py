@@ -10,18 +10,17 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMenu,
     QPushButton,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui import theme
 from gui.suite_model import SuiteModel
+from gui.views.menu_button import export_menu, menu_button
 from profiler.console import progress_text
 from profiler.suite.catalogue import CATALOGUE
 from profiler.suite.planning import BUDGET_S, QUICK_BUDGET_S
@@ -113,15 +112,9 @@ class SuiteView(QWidget):
         self.earlier = QPushButton("Open Suite…", self)
         self.earlier.setToolTip("Show a suite that was run earlier, here or by dualscope suite")
         self.earlier.clicked.connect(self.open_wanted)
-        self.export = QToolButton(self)
-        self.export.setText("Export")
-        self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self)
-        for name, (description, _, _) in FORMATS.items():
-            menu.addAction(f"{description}…").triggered.connect(
-                lambda _=False, name=name: self.export_wanted.emit(name)
-            )
-        self.export.setMenu(menu)
+        formats = {name: description for name, (description, _, _) in FORMATS.items()}
+        menu = export_menu(formats, self.export_wanted.emit, self)
+        self.export = menu_button("Export", menu, self)
         buttons = QHBoxLayout()
         buttons.addWidget(self.begin)
         buttons.addWidget(self.quick)

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMenu,
     QPushButton,
     QSplitter,
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui import theme
 from gui.sweep_model import SweepModel
+from gui.views.menu_button import export_menu, menu_button
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
 from profiler.compare import lane_name
 from profiler.sweep.axes import describe, is_number, unit_of
@@ -55,14 +52,14 @@ EMPTY = "A sweep measures the model at several values: batch sizes, threads, pre
 
 class SweepView(QWidget):
     """Signals: `point_chosen(index)`, `resume_wanted()`, `stop_wanted()`, `sweep_wanted()`,
-    `export_wanted(format, path)`.
+    `export_wanted(format)`.
     """
 
     point_chosen = Signal(int)
     resume_wanted = Signal()
     stop_wanted = Signal()
     sweep_wanted = Signal()
-    export_wanted = Signal(str, object)
+    export_wanted = Signal(str)
 
     def __init__(self, model: SweepModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -118,14 +115,9 @@ class SweepView(QWidget):
         self.resume = QPushButton("Resume", self)
         self.resume.setToolTip("Measure the points that are left")
         self.resume.clicked.connect(self.resume_wanted)
-        self.export = QToolButton(self)
-        self.export.setText("Export")
-        self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self)
-        for exporter in FORMATS.values():
-            action = menu.addAction(f"{exporter.description}…")
-            action.triggered.connect(lambda _=False, name=exporter.name: self._ask_export(name))
-        self.export.setMenu(menu)
+        formats = {name: exporter.description for name, exporter in FORMATS.items()}
+        menu = export_menu(formats, self.export_wanted.emit, self)
+        self.export = menu_button("Export", menu, self)
         self.kind, self.along, self.rest, self.figure = (QComboBox(self) for _ in range(4))
         self.along.setToolTip("The axis to draw along")
         self.rest.setToolTip("Values of the other axes")
@@ -390,15 +382,6 @@ class SweepView(QWidget):
         result = self._model.sweep.results.get(index)
         if result is not None and result.session.plan is not None:
             self.point_chosen.emit(index)
-
-    def _ask_export(self, name: str) -> None:
-        exporter, source = FORMATS[name], self._model.path
-        start = f"{source.stem if source else 'sweep'}{exporter.suffix}"
-        path, _ = QFileDialog.getSaveFileName(
-            self, f"Export {exporter.description}", start, f"*{exporter.suffix}"
-        )
-        if path:
-            self.export_wanted.emit(name, Path(path))
 
     # Qt overrides
 

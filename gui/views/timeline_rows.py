@@ -36,10 +36,10 @@ class Row:
 
 
 def rows_of(session: Session) -> list[Row]:
-    """The last traced round of each lane, its iterations one after the other."""
+    """The last traced round of each lane that counts, its iterations one after the other."""
     found = []
     for label in session.labels():
-        traces = session.traces.get(label)
+        traces = session.used_traces(label)
         if traces:
             found += _rows(label, traces[-1])
     return found

@@ -151,13 +151,16 @@ class TimelineView(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Nothing was traced yet.")
             return
         self._paint_axis(painter)
-        labels, last = self._model.session.labels(), ""
+        session, last = self._model.session, ""
+        labels = session.labels()
         for row, top in self._placed():
             if row.label != last:
                 painter.setPen(self.palette().text().color())
                 known = row.label in labels
-                name = self._model.session.name(row.label) if known else row.label
-                painter.drawText(QPointF(MARGIN, top - 6), f"{name}, last traced round")
+                name = session.name(row.label) if known else row.label
+                figures = session.trace_figures(row.label) if known else None
+                doubt = f"; {figures.doubt}" if figures and figures.doubt else ""
+                painter.drawText(QPointF(MARGIN, top - 6), f"{name}, last traced round{doubt}")
                 last = row.label
             place = labels.index(row.label) if row.label in labels else 0
             self._paint_row(painter, row, top, theme.lane_colour(place))

@@ -219,8 +219,11 @@ class WhyView(QWidget):
 
     def _show_insights(self) -> None:
         """The most costly ones; the others and what to do stand in the tool tip."""
-        found = find_insights(self._model.session)
-        self.insights.setText("\n".join(f"•  {one.sentence}" for one in found[:MOST_INSIGHTS]))
+        session = self._model.session
+        found = find_insights(session)
+        # Doubts about operator times come first, and take no other's place.
+        shown = found[: MOST_INSIGHTS + len(session.trace_doubts())]
+        self.insights.setText("\n".join(f"•  {one.sentence}" for one in shown))
         self.insights.setToolTip(
             "\n\n".join(f"{one.sentence}.\n{one.evidence}.\n{one.remedy}" for one in found)
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 from profiler.decision_options import add_decision_options, question_of
 from profiler.errors import SessionFileError
 from profiler.exporters import export, formats
-from profiler.session_file import SWEEP, kind_of, read_session
+from profiler.session_file import kind_of, read_session
+from profiler.session_schema import SWEEP
 from profiler.sweep.exporters import FORMATS, export_sweep
 from profiler.sweep.sweep_file import read_point, read_sweep
 

@@ -18,7 +18,7 @@ from profiler.search.result import winner
 from profiler.search.runner import record
 from profiler.search.snippet import write_program
 from profiler.session import Session
-from profiler.session_file import SUFFIX
+from profiler.session_schema import SUFFIX
 from profiler.types import EngineFailed, Event, RaceFinished, RaceStarted, RunStarted, SearchPlan
 
 UNITS_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}

@@ -21,7 +21,7 @@ from profiler.generation.plan import generation_plan
 from profiler.jobs import inspect_model
 from profiler.lanes import parse_lane
 from profiler.model_options import add_model_options, factory_of
-from profiler.session_file import SUFFIX
+from profiler.session_schema import SUFFIX
 from profiler.sweep.command import add_sweep_axes
 from profiler.types import RunPlan
 

@@ -15,7 +15,8 @@ from profiler.exporters import formats
 from profiler.inputs import describe_shape
 from profiler.jobs import inspect_model
 from profiler.model_options import add_model_options, factory_of
-from profiler.session_file import SWEEP, kind_of, looks_like_session, read_session
+from profiler.session_file import kind_of, looks_like_session, read_session
+from profiler.session_schema import SWEEP
 from profiler.sweep import exporters, table
 from profiler.sweep.sweep_file import read_sweep
 from profiler.types import ModelInfo

@@ -29,7 +29,8 @@ from profiler.placement import lane_cpus, usable_cores
 from profiler.plan import check_capabilities, check_plan, default_plan, needs_capabilities
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.session_file import SUFFIX, read_session
+from profiler.session_file import read_session
+from profiler.session_schema import SUFFIX
 from profiler.sweep.command import add_sweep_options, planned, resumed, sweep_and_write
 from profiler.types import EngineFailed, InputSpec, Locate, RunPlan, Tolerance
 

@@ -12,8 +12,9 @@ import torch
 
 from profiler.engines import torch_common, torch_precision
 from profiler.engines.torch_examination import kernel_use, measure_ceiling
+from profiler.engines.torch_shapes import with_outputs
 from profiler.engines.torch_trace import trace_module
-from profiler.engines.torch_values import collect_values, with_sizes
+from profiler.engines.torch_values import collect_values
 from profiler.types import Examined, InputSpec, Load, ThreadUse, Traced
 
 
@@ -85,7 +86,7 @@ class TorchEngine:
         traced = trace_module(
             self._module, self._tensors, self._device, iterations=iterations, warmup=warmup
         )
-        ops = with_sizes(traced.ops, self._module, self._tensors)
+        ops = with_outputs(traced.ops, self._module, self._tensors)
         return msgspec.structs.replace(traced, ops=ops)
 
     def examine(self) -> Examined:

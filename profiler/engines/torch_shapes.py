@@ -1,36 +1,119 @@
-"""Shapes of a PyTorch operator's outputs, which its profiler doesn't record: from its inputs."""
+"""Shapes of a PyTorch operator's operands: inputs from the profiler, outputs from one more call."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
+import msgspec
+import torch
+
+from profiler.engines.torch_values import visit_operators
 from profiler.op_kinds import kind_of
-from profiler.work import FOR_EACH_OUTPUT, REDUCTIONS
+from profiler.types import OpTiming
+from profiler.work import ARROW, WINDOW
 
 Dims = tuple[int, ...]
-SAME = frozenset({"batch_norm", "layer_norm", "rms_norm", "group_norm", "softmax"})
-# One tensor out for one tensor in: the profiler has no word on what else these give.
-COPIES = frozenset({"clone"})
+# What the profiler calls dtypes: C++'s names.
+DTYPES = {
+    torch.float32: "float",
+    torch.float64: "double",
+    torch.float16: "c10::Half",
+    torch.bfloat16: "c10::BFloat16",
+    torch.int64: "long int",
+    torch.int32: "int",
+    torch.int16: "short int",
+    torch.int8: "signed char",
+    torch.uint8: "unsigned char",
+    torch.bool: "bool",
+    torch.complex64: "c10::complex<float>",
+    torch.complex128: "c10::complex<double>",
+    torch.qint8: "c10::qint8",
+    torch.quint8: "c10::quint8",
+}
 
 
 def described(event: Any) -> str:
     """Operands of one of Kineto's events as "float[1, 8], long int[4] -> float[1, 8]".
 
-    As ONNX Runtime's profile tells them. What follows the arrow is left out where it isn't known;
-    a tensor of a list has no dtype of its own in the events, and is a "tensor[...]" here.
+    As ONNX Runtime's profile tells them. The profiler records no outputs: those of products,
+    convolutions and attention follow from their inputs, which is all that can be known of the
+    kernels that torch.compile calls; for others see `with_outputs`. A tensor of a list has no dtype
+    of its own in the events, and is a "tensor[...]" here.
     """
     if not event.dtypes():
         return ""
     operands = _operands(event)
-    inputs = ", ".join(f"{dtype}{list(dims)}" for dtype, dims in operands)
-    found = output_of(event.name(), [dims for _, dims in operands], event.concrete_inputs())
-    if found is None or not operands:
-        return inputs
-    dims, window = found
-    text = f"{inputs} -> {operands[0][0]}{list(dims)}"
-    return f"{text} window {list(window)}" if window else text
+    text = ", ".join(f"{dtype}{list(dims)}" for dtype, dims in operands)
+    name, concrete = event.name(), event.concrete_inputs()
+    dims = output_of(name, [dims for _, dims in operands], concrete)
+    if dims is not None:
+        text += f"{ARROW}{operands[0][0]}{list(dims)}"
+    window = _window(name, concrete)
+    return f"{text}{WINDOW}{window}" if window else text
+
+
+def with_outputs(
+    ops: Sequence[OpTiming], module: torch.nn.Module, tensors: Sequence[torch.Tensor]
+) -> tuple[OpTiming, ...]:
+    """The operators of traced calls with shapes and size of their outputs, from one more call.
+
+    Kernels of torch.compile are left as they are.
+    """
+    if hasattr(module, "_orig_mod"):
+        return tuple(ops)
+    seen: list[tuple[str, str, int]] = []
+
+    def visit(_: str, kind: str, value: Any) -> None:
+        found = list(_tensors(value))
+        seen.append((kind, _written(found), sum(t.numel() * t.element_size() for t in found)))
+
+    try:
+        visit_operators(module, tensors, visit)
+    except (NotImplementedError, RuntimeError):
+        # Some operators (torch.cond) can't be watched; times are told all the same.
+        return tuple(ops)
+    iterations: dict[int, list[OpTiming]] = defaultdict(list)
+    for op in ops:
+        iterations[op.iteration].append(op)
+    # The dispatcher isn't asked for all that a profiler shows (reading a number), nor the other way
+    # round (checks of TorchScript).
+    kinds = [kind for kind, _, _ in seen]
+    found: list[OpTiming] = []
+    for calls in iterations.values():
+        matcher = SequenceMatcher(None, [op.op_type for op in calls], kinds, autojunk=False)
+        for block in matcher.get_matching_blocks():
+            for step in range(block.size):
+                _, outputs, size = seen[block.b + step]
+                op = calls[block.a + step]
+                shapes = _with_output(op.shapes, outputs)
+                calls[block.a + step] = msgspec.structs.replace(
+                    op, shapes=shapes, output_bytes=size
+                )
+        found += calls
+    return tuple(found)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _written(tensors: Sequence[torch.Tensor]) -> str:
+    return ", ".join(f"{DTYPES.get(t.dtype, t.dtype)}{list(t.shape)}" for t in tensors)
+
+
+def _with_output(shapes: str, outputs: str) -> str:
+    """In place of what was told of it before."""
+    if not outputs:
+        return shapes
+    operands, before, window = shapes.partition(WINDOW)
+    return f"{operands.partition(ARROW)[0]}{ARROW}{outputs}{before}{window}"
 
 
 def _operands(event: Any) -> list[tuple[str, Dims]]:
@@ -44,10 +127,8 @@ def _operands(event: Any) -> list[tuple[str, Dims]]:
     return found
 
 
-def output_of(
-    op_type: str, inputs: Sequence[Dims], concrete: Sequence[Any]
-) -> tuple[Dims, Dims] | None:
-    """The first output's dims and a pooling's window; None where they aren't known.
+def output_of(op_type: str, inputs: Sequence[Dims], concrete: Sequence[Any]) -> Dims | None:
+    """The first output's dims, of a product, convolution or attention; None where not known.
 
     `concrete` are the call's arguments by position, None for tensors.
     """
@@ -58,42 +139,27 @@ def output_of(
         return None
 
 
-def _output_of(
-    op_type: str, inputs: Sequence[Dims], concrete: Sequence[Any]
-) -> tuple[Dims, Dims] | None:
+def _output_of(op_type: str, inputs: Sequence[Dims], concrete: Sequence[Any]) -> Dims | None:
     name = op_type.rpartition("::")[2].strip("_")
-    kind = kind_of(op_type)
-    if kind == "matmul":
-        return _product(name, inputs), ()
-    if kind == "conv":
-        return _convolved(name, inputs, concrete), ()
-    if kind == "conv_transpose":
-        return _spread(inputs, concrete), ()
-    if kind == "attention":
-        return (*inputs[0][:-1], inputs[2][-1]), ()
-    if name == "embedding":
-        return (*inputs[1], inputs[0][1]), ()
-    if name in ("cat", "concat"):
-        return _joined(inputs, next(v for v in concrete if isinstance(v, int))), ()
-    if name.startswith("adaptive"):
-        sizes = concrete[1]
-        return (*inputs[0][: -len(sizes)], *sizes), ()
-    if kind in ("max_pool", "mean") and "pool" in name:
-        return _pooled(name, inputs[0], concrete)
-    if kind in REDUCTIONS or kind == "mean":
-        return _reduced(inputs[0], concrete), ()
-    if kind in SAME or name in COPIES:
-        return inputs[0], ()
-    if kind in FOR_EACH_OUTPUT:
-        return _broadcast(inputs), ()
-    return None
+    match kind_of(op_type):
+        case "matmul":
+            return _product(name, inputs)
+        case "conv":
+            return _convolved(name, inputs, concrete)
+        case "conv_transpose":
+            return _spread(inputs, concrete)
+        case "attention":
+            return (*inputs[0][:-1], inputs[2][-1])
+        case _:
+            return None
 
 
-def _broadcast(inputs: Sequence[Dims]) -> Dims:
-    rank = max(len(dims) for dims in inputs)
-    padded = [(1,) * (rank - len(dims)) + tuple(dims) for dims in inputs]
-    # A dim of 0 wins over 1.
-    return tuple(next((n for n in sizes if n != 1), 1) for sizes in zip(*padded, strict=True))
+def _window(op_type: str, concrete: Sequence[Any]) -> list[int]:
+    """A pooling's, `max_pool2d(x, kernel, ...)`; empty for any other operator."""
+    name = op_type.rpartition("::")[2].strip("_")
+    if not name.startswith(("max_pool", "avg_pool")) or len(concrete) < 2:
+        return []
+    return _settings(concrete[1], int(name.partition("pool")[2][0]))
 
 
 def _product(name: str, inputs: Sequence[Dims]) -> Dims:
@@ -104,7 +170,8 @@ def _product(name: str, inputs: Sequence[Dims]) -> Dims:
         return (*b[:-2], b[-1]) if len(b) > 1 else ()
     if len(b) == 1:
         return a[:-1]
-    return (*_broadcast([a[:-2], b[:-2]]), a[-2], b[-1])
+    batch = torch.broadcast_shapes(a[:-2], b[:-2])  # type: ignore[no-untyped-call]
+    return (*batch, a[-2], b[-1])
 
 
 def _settings(values: Sequence[int], count: int) -> list[int]:
@@ -144,44 +211,3 @@ def _spread(inputs: Sequence[Dims], concrete: Sequence[Any]) -> Dims:
         )
     ]
     return (*data[: -spatial - 1], weight[1] * int(concrete[6]), *sizes)
-
-
-def _pooled(name: str, data: Dims, concrete: Sequence[Any]) -> tuple[Dims, Dims]:
-    """`max_pool2d(x, kernel, stride, padding, dilation, ceil)`, `avg_pool2d(..., ceil, ...)`."""
-    spatial = int(name.partition("pool")[2][0])
-    kernel = _settings(concrete[1], spatial)
-    stride = _settings(concrete[2] or kernel, spatial)
-    padding = _settings(concrete[3], spatial)
-    most = name.startswith("max")
-    dilation = _settings(concrete[4], spatial) if most else [1] * spatial
-    upwards = bool(concrete[5 if most else 4])
-    sizes = []
-    for size, window, step, pad, gap in zip(
-        data[-spatial:], kernel, stride, padding, dilation, strict=True
-    ):
-        span = size + 2 * pad - gap * (window - 1) - 1
-        count = (math.ceil(span / step) if upwards else span // step) + 1
-        # The last window starts inside of the input or its left padding.
-        sizes.append(count - 1 if upwards and (count - 1) * step >= size + pad else count)
-    return (*data[:-spatial], *sizes), tuple(kernel)
-
-
-def _reduced(data: Dims, concrete: Sequence[Any]) -> Dims:
-    """`mean(x, dims, keepdim, ...)`; without dims over everything."""
-    dims = concrete[1] if len(concrete) > 1 else None
-    if dims is None or dims == []:
-        return ()
-    wanted = {d % len(data) for d in ([dims] if isinstance(dims, int) else dims)}
-    keep = len(concrete) > 2 and concrete[2] is True
-    return tuple(
-        1 if index in wanted else size
-        for index, size in enumerate(data)
-        if keep or index not in wanted
-    )
-
-
-def _joined(inputs: Sequence[Dims], dim: int) -> Dims:
-    place = dim % len(inputs[0])
-    whole = list(inputs[0])
-    whole[place] = sum(dims[place] for dims in inputs)
-    return tuple(whole)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import Any
 
-import msgspec
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from profiler.errors import EngineError
-from profiler.types import OpTiming
 
 # Takes an operator's name as a trace has it, its op type, and what it gave.
 Visit = Callable[[str, str, Any], None]
@@ -122,44 +119,3 @@ def _told_apart(module: torch.nn.Module, scopes: list[str]) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def with_sizes(
-    ops: Sequence[OpTiming], module: torch.nn.Module, tensors: Sequence[torch.Tensor]
-) -> tuple[OpTiming, ...]:
-    """The operators of traced calls with the size of their outputs, from one more call.
-
-    Kernels of torch.compile are left as they are.
-    """
-    if hasattr(module, "_orig_mod"):
-        return tuple(ops)
-    seen: list[tuple[str, int]] = []
-    try:
-        visit_operators(module, tensors, lambda _, kind, value: seen.append((kind, _bytes(value))))
-    except (NotImplementedError, RuntimeError):
-        # Some operators (torch.cond) can't be watched; times are told all the same.
-        return tuple(ops)
-    iterations: dict[int, list[OpTiming]] = defaultdict(list)
-    for op in ops:
-        iterations[op.iteration].append(op)
-    # The dispatcher isn't asked for all that a profiler shows (reading a number), nor the other way
-    # round (checks of TorchScript).
-    kinds = [kind for kind, _ in seen]
-    found: list[OpTiming] = []
-    for calls in iterations.values():
-        sizes = [0] * len(calls)
-        matcher = SequenceMatcher(None, [op.op_type for op in calls], kinds, autojunk=False)
-        for block in matcher.get_matching_blocks():
-            for step in range(block.size):
-                sizes[block.a + step] = seen[block.b + step][1]
-        found += [
-            msgspec.structs.replace(op, output_bytes=size)
-            for op, size in zip(calls, sizes, strict=True)
-        ]
-    return tuple(found)
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, torch.Tensor):
-        return value.numel() * value.element_size()
-    return sum(_bytes(item) for item in value) if isinstance(value, tuple | list) else 0

@@ -112,7 +112,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
             for r in session.rounds.get(label, ())
             if r.kind is RoundKind.TIMED
         ],
-        "trace": msgspec.to_builtins(session.trace_figures(label)),
+        "trace": _trace(session, label),
         "ceiling": msgspec.to_builtins(session.ceiling(label)),
         "examined": msgspec.to_builtins(session.examined.get(label)),
         "new_size": msgspec.to_builtins(session.new_sizes.get(label)),
@@ -123,6 +123,24 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
         "inner_operators": [msgspec.to_builtins(row) for row in session.inner_operators(label)],
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
+
+
+def _trace(session: Session, label: str) -> dict[str, Any] | None:
+    """With each traced round's load, and whether its operators count."""
+    figures, used = session.trace_figures(label), session.used_traces(label)
+    if figures is None:
+        return None
+    rounds = [
+        {
+            "index": trace.round,
+            "latencies_ns": list(trace.traced_latencies_ns),
+            "foreign_cpu_share": trace.foreign_cpu_share,
+            "steal_share": trace.steal_share,
+            "set_aside": not any(trace is one for one in used),
+        }
+        for trace in session.traces[label]
+    ]
+    return {**msgspec.to_builtins(figures), "doubt": figures.doubt, "traced_rounds": rounds}
 
 
 def _comparison(session: Session, comparison: Comparison) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from profiler.insights.base import Insight, rule, share_of
 from profiler.insights.machine import logical_cpus, physical_cores
-from profiler.measured import callers
+from profiler.lanes import callers
 from profiler.session import Session
 from profiler.types import EngineKind, OperatorRow, ThreadUse
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from profiler.insights.base import Insight, rule
 from profiler.insights.machine import physical_cores
-from profiler.measured import callers
+from profiler.lanes import callers
 from profiler.roofline import Bound
 from profiler.session import Session
 from profiler.types import EngineKind, OperatorRow, RoundKind
@@ -79,35 +79,39 @@ def batch_of_one(session: Session) -> Iterator[Insight]:
 @rule
 def memory_bound(session: Session) -> Iterator[Insight]:
     """Most operator time goes to moving bytes nearly as fast as the engine does at all."""
-    for label in session.labels():
-        rows, share = _bound_rows(session, label, Bound.MEMORY)
-        if share >= BOUND_FROM:
-            yield Insight(
-                rule="memory_bound",
-                label=label,
-                sentence=f"{session.name(label)} spends {share:.0%} of its operator time on "
-                "memory-bound operators: faster arithmetic would not help them",
-                evidence=_rates(session, rows),
-                remedy="Fuse chains of elementwise operators (torch.compile, graph optimization "
-                "level all), use a smaller dtype, or quantize weights.",
-                share=share,
-            )
+    yield from _bound(
+        session,
+        Bound.MEMORY,
+        "memory-bound operators: faster arithmetic would not help them",
+        "Fuse chains of elementwise operators (torch.compile, graph optimization level all), use a "
+        "smaller dtype, or quantize weights.",
+    )
 
 
 @rule
 def compute_bound(session: Session) -> Iterator[Insight]:
     """Most operator time goes to arithmetic nearly as fast as the engine does at all."""
+    yield from _bound(
+        session,
+        Bound.COMPUTE,
+        "arithmetic near the measured ceiling",
+        "Only less or narrower arithmetic is faster: a smaller model, int8 or bfloat16 where the "
+        "CPU has instructions for it, or a GPU.",
+    )
+
+
+def _bound(session: Session, bound: Bound, spent_on: str, remedy: str) -> Iterator[Insight]:
+    """Of lanes whose operators mostly come near to that limit."""
     for label in session.labels():
-        rows, share = _bound_rows(session, label, Bound.COMPUTE)
+        rows, share = _bound_rows(session, label, bound)
         if share >= BOUND_FROM:
             yield Insight(
-                rule="compute_bound",
+                rule=f"{bound.name.lower()}_bound",
                 label=label,
                 sentence=f"{session.name(label)} spends {share:.0%} of its operator time on "
-                "arithmetic near the measured ceiling",
+                f"{spent_on}",
                 evidence=_rates(session, rows),
-                remedy="Only less or narrower arithmetic is faster: a smaller model, int8 or "
-                "bfloat16 where the CPU has instructions for it, or a GPU.",
+                remedy=remedy,
                 share=share,
             )
 

@@ -64,7 +64,8 @@ def trace_table(session: Session) -> str:
         "<p class='note'>Traced times are scaled to each lane's p50; the overhead is the "
         "time in which no operator ran.</p>"
     )
-    return table(header, rows) + note if rows else ""
+    doubts = "".join(f"<p class='note'>{escape(doubt)}.</p>" for doubt in session.trace_doubts())
+    return table(header, rows) + doubts + note if rows else ""
 
 
 def _one(session: Session, found: Explanation) -> str:

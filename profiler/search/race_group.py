@@ -11,6 +11,7 @@ from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.lane import Lane
 from profiler.lane_group import LaneGroup
 from profiler.outputs import Array, compare_outputs, load_outputs
+from profiler.run_context import RunContext
 from profiler.types import (
     Event,
     ModelSource,
@@ -40,7 +41,8 @@ class RaceGroup(LaneGroup):
         clock: Callable[[], float],
         load_limit_s: float,
     ) -> None:
-        super().__init__(plan, next(iter(folders.values())).parent, cancelled, clock)
+        folder = next(iter(folders.values())).parent
+        super().__init__(RunContext(plan, folder, cancelled, clock))
         self.late: set[str] = set()
         self._model = model
         self._folders = folders
@@ -48,13 +50,13 @@ class RaceGroup(LaneGroup):
 
     def load(self) -> Iterator[Event]:
         """All at once: in a race it's the calls that count, not the time to load."""
-        started, deadline = self.clock(), time.monotonic() + self._load_limit_s
+        started, deadline = self.context.clock(), time.monotonic() + self._load_limit_s
         yield Progress(
             time_ns=time.time_ns(), phase=Phase.LOADING, detail=f"{len(self.plan.engines)} lanes"
         )
         for spec in self.plan.engines:
             folder = self._folders[spec.label]
-            self.lanes[spec.label] = Lane(spec, self._model, folder, self.cancelled)
+            self.lanes[spec.label] = Lane(spec, self._model, folder, self.context.cancelled)
         for lane in list(self.lanes.values()):
             yield from self._guarded(lane, partial(lane.process.send, self._load_of(lane)))
         for lane in list(self.lanes.values()):
@@ -68,7 +70,7 @@ class RaceGroup(LaneGroup):
                 if time.monotonic() >= deadline:
                     self.late.add(lane.label)
                 yield from self.fail(lane.label, Phase.LOADING, error)
-        self.launching_s = self.clock() - started
+        self.launching_s = self.context.clock() - started
 
     def drop(self, label: str) -> None:
         """End the process of a lane that is out."""

@@ -19,7 +19,7 @@ from profiler.model_forms import lane_models
 from profiler.plan import default_baseline
 from profiler.search.race import Context, Race
 from profiler.search.space import TORCH, Configuration, Space, leader_label, spaces
-from profiler.session_file import SessionWriter
+from profiler.session_writer import SessionWriter
 from profiler.telemetry import Telemetry
 from profiler.types import (
     ArmJudged,

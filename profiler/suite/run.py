@@ -13,7 +13,8 @@ from profiler.environment import describe_environment
 from profiler.errors import CancelledError, ProfilerError
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.session_file import SUFFIX, read_events, session_of
+from profiler.session_file import read_events, session_of
+from profiler.session_schema import SUFFIX
 from profiler.suite.models import built, check_library
 from profiler.suite.planning import expected_beside_s, run_plan, time_limit_s
 from profiler.suite.preparing import prepare

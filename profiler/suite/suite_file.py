@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from profiler.errors import PlanError, SessionFileError
-from profiler.session_file import SUFFIX
+from profiler.session_schema import SUFFIX
 from profiler.suite.records import Claim, EntryResult, SuiteFinished, SuitePlan
 from profiler.suite.state import Suite
 from profiler.suite.table import markdown

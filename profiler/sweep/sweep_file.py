@@ -15,7 +15,9 @@ from pathlib import Path
 
 from profiler.errors import SessionFileError
 from profiler.session import Session
-from profiler.session_file import SWEEP, SessionWriter, kind_of, read_events, session_of
+from profiler.session_file import kind_of, read_events, session_of
+from profiler.session_schema import SWEEP
+from profiler.session_writer import SessionWriter
 from profiler.sweep.points import points
 from profiler.sweep.state import Sweep
 from profiler.types import Event, PointFinished, PointStarted, SweepStarted

@@ -165,6 +165,7 @@ class OpTimings(Event, frozen=True, kw_only=True):
     """The operators of one traced round; `traced_latencies_ns` has one entry an iteration.
 
     `inner` are those of nested graphs (bodies of If, Loop, Scan), within the time of one of `ops`.
+    `foreign_cpu_share` and `steal_share` are as in `Round`.
     """
 
     label: str
@@ -173,6 +174,8 @@ class OpTimings(Event, frozen=True, kw_only=True):
     traced_latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
     inner: tuple[OpTiming, ...] = ()
+    foreign_cpu_share: float = 0.0
+    steal_share: float = 0.0
 
 
 class GraphDescribed(Event, frozen=True, kw_only=True):

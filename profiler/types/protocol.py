@@ -107,12 +107,16 @@ class Latencies(Reply, frozen=True, kw_only=True):
 
 
 class Traced(Reply, frozen=True, kw_only=True):
+    """`foreign_cpu_share` and `steal_share` are as in `Round`."""
+
     started_ns: int
     latencies_ns: tuple[int, ...]
     ops: tuple[OpTiming, ...]
     inner: tuple[OpTiming, ...] = ()
     graph: ModelGraph | None = None
     examined: Examined | None = None
+    foreign_cpu_share: float = 0.0
+    steal_share: float = 0.0
 
 
 class OutputsSaved(Reply, frozen=True, kw_only=True):

@@ -141,7 +141,8 @@ class CutPoint(Struct, frozen=True, kw_only=True):
 
     `values` are its names in the baseline and in the candidate; `inputs` the indexes of the cut
     points that it is made from; `nodes` the region's graph nodes. `relative` is the norm of the
-    difference over the baseline's norm. Without a `difference`, `note` says why.
+    difference over the baseline's norm. Without a `difference`, `note` says why. `has_bodies`: a
+    node of it has others inside (an If, Loop or Scan, a function), whose values are in no point.
     """
 
     region: str
@@ -152,3 +153,4 @@ class CutPoint(Struct, frozen=True, kw_only=True):
     relative: float | None = None
     difference: OutputDifference | None = None
     note: str = ""
+    has_bodies: bool = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.session_file import SessionWriter
+from profiler.session_writer import SessionWriter
 from profiler.types import CostSettings
 from tests.decision_sessions import compared, rounds, run_events
 

@@ -12,7 +12,8 @@ import pytest
 from profiler.environment import describe_environment
 from profiler.model_file import identify
 from profiler.plan import default_plan
-from profiler.session_file import SessionWriter, read_session
+from profiler.session_file import read_session
+from profiler.session_writer import SessionWriter
 from profiler.types import ModelInfo, RoundKind, RunStarted, Tolerance
 from tests import model_zoo
 from tests.end2end.driving import DEMO, assert_refused, dualscope

@@ -16,7 +16,8 @@ from gui.views.fastest_view import COLUMNS, FastestView
 from gui.views.interval_delegate import INTERVAL_ROLE
 from profiler.exporters import formats
 from profiler.session import Session
-from profiler.session_file import SessionWriter, read_session
+from profiler.session_file import read_session
+from profiler.session_writer import SessionWriter
 from profiler.types import ArmState, EngineKind, ModelKind
 from tests.gui.driving import DEMO, PATIENCE_MS, open_model, open_session, wait_for_file
 from tests.sample_search import BASIC, BOUND, ONE, search_events

@@ -91,7 +91,7 @@ def test_a_broken_off_session_is_saved_whole(
     broken_off = tmp_path / "broken off.dualscope"
     write = (
         "import os, sys; from pathlib import Path\n"
-        "from profiler.session_file import SessionWriter\n"
+        "from profiler.session_writer import SessionWriter\n"
         "from tests.sample_session import sample_events\n"
         "writer = SessionWriter(Path(sys.argv[1]))\n"
         "[writer.append(event) for event in sample_events()[:-1]]\n"
@@ -256,8 +256,8 @@ def test_two_lanes_of_one_engine(qtbot: QtBot, window: MainWindow) -> None:
 
 def test_recent_files_are_remembered(qtbot: QtBot, window: MainWindow) -> None:
     open_model(qtbot, window, DEMO, graph=False)
-    window.recent_menu.aboutToShow.emit()
-    assert DEMO.name in window.recent_menu.actions()[0].text()
+    window.menus.recent.aboutToShow.emit()
+    assert DEMO.name in window.menus.recent.actions()[0].text()
     other = MainWindow()
     qtbot.addWidget(other)
     assert other.settings.recent_files == [str(DEMO)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -40,6 +41,36 @@ def point(
         relative=None if agrees is None else (1e-7 if agrees else 0.5),
         difference=None if agrees is None else difference,
     )
+
+
+def test_a_node_with_others_inside_is_told_to_be_one() -> None:
+    """Two products, an If, and a function of which one lane tells an operator inside."""
+    graph = ModelGraph(
+        nodes=(
+            node("a", "MatMul", "x"),
+            node("b", "If", "a"),
+            node("c", "Special", "b"),
+            node("d", "MatMul", "c"),
+        )
+    )
+    kinds = {"a": "MatMul", "b": "If", "c": "Special", "d": "MatMul"}
+    rows = [row(n, kind, i, nodes=(n,)) for i, (n, kind) in enumerate(kinds.items())]
+    told = [*rows[:2], row("t", "Tanh", 2, nodes=("c", "c › t")), rows[3]]
+    cuts = cut_points((LaneOperators(rows, graph), LaneOperators(told, graph)))
+    assert {one.nodes: one.has_bodies for one in cuts} == {
+        ("a",): False,
+        ("b",): True,
+        ("c",): True,
+        ("d",): False,
+    }
+
+
+def test_the_sentence_says_that_bodies_were_not_looked_into() -> None:
+    plain = point("branch", (0,), False, output=True)
+    inside = msgspec.structs.replace(plain, has_bodies=True)
+    said = [sentence(compared(point("stem", (), True), one)) for one in (plain, inside)]
+    assert "values inside of its nodes" not in said[0]
+    assert "values inside of its nodes (If, Loop, Scan, function) aren't compared" in said[1]
 
 
 def compared(*points: CutPoint) -> ValuesCompared:

@@ -69,6 +69,7 @@ def session(
     *,
     latency_ms: int = 10,
     traced_ms: int | None = None,
+    foreign: float = 0.0,
     engine: EngineKind = EngineKind.ORT,
     note: str = "",
     first_ms: int = 10,
@@ -153,6 +154,7 @@ def session(
                     round=0,
                     iterations=1,
                     traced_latencies_ns=((traced_ms or latency_ms) * MS,),
+                    foreign_cpu_share=foreign,
                     ops=tuple(msgspec.structs.replace(o, start_ns=i) for i, o in enumerate(ops)),
                 )
             )
@@ -192,6 +194,8 @@ FAULTS = {
         [*PLAIN, op("extra", "aten::mul", 2, scope="other.module")],
         [op("f", "FusedMatMul", 9, "b", "a")],
     ),
+    "disturbed_traces": session(PLAIN, traced_ms=12, foreign=0.6),
+    "traced_unlike_timed": session(PLAIN, traced_ms=26),
 }
 SOUND = {
     "none of it": session(PLAIN, [op("f", "FusedMatMul", 9, "b", "a")]),
@@ -211,6 +215,9 @@ SOUND = {
     "a batch": session(device="cuda:0", batch=32, gpu_pct=12.0),
     "any size": session(new_size_ms=(12, 10)),
     "no operators": session(),
+    "others took little while it was traced": session(PLAIN, traced_ms=12, foreign=0.2),
+    "tracing costs a little": session(PLAIN, traced_ms=14),
+    "several callers are slower than one": session(fast=ORT, latency_ms=30, traced_ms=8, callers=4),
     "no plan": Session(),
 }
 
@@ -232,10 +239,26 @@ def test_a_sound_session_has_no_insights(name: str) -> None:
 
 
 def test_moves_count_for_nothing_where_tracing_made_them_large() -> None:
-    slow = session(fast=[*ORT, op("t", "Transpose", 3, "b")], latency_ms=10)
-    trace = slow.traces["fast"][0]
-    slow.traces["fast"][0] = msgspec.structs.replace(trace, traced_latencies_ns=(30 * MS,))
+    slow = session(fast=[*ORT, op("t", "Transpose", 3, "b")], latency_ms=10, traced_ms=30)
     assert "moves_and_casts" not in {insight.rule for insight in find_insights(slow)}
+
+
+def test_faster_when_traced_is_not_believed_either() -> None:
+    (found,) = find_insights(session(PLAIN, latency_ms=40, traced_ms=10))
+    assert found.rule == "traced_unlike_timed"
+    assert "traced calls take 0.25 times as long as timed ones" in found.sentence
+    assert found.evidence.startswith("traced calls take 10 ms, timed ones 40 ms (p50)")
+
+
+def test_one_undisturbed_traced_round_is_enough() -> None:
+    found = session(PLAIN, traced_ms=12, foreign=0.6)
+    (insight,) = find_insights(found)
+    assert insight.rule == "disturbed_traces"
+    assert "other processes took 60% of the CPU" in insight.evidence
+    assert "traced calls take 12 ms, timed ones 10 ms (p50)" in insight.evidence
+    quiet = msgspec.structs.replace(found.traces["base"][0], round=1, foreign_cpu_share=0.0)
+    found.apply(quiet)
+    assert find_insights(found) == []
 
 
 def test_a_spike_is_not_taken_for_planning_anew() -> None:
@@ -256,7 +279,10 @@ def test_callers_side_by_side_are_not_taken_for_overhead_or_idle_cores() -> None
         product = op("m", "MatMul", 3, "a", shapes=large)
         threads = Examined(threads=ThreadUse(threads=1))
         found[count] = session(fast=[product], traced_ms=3, found=threads, callers=count)
-    assert [insight.rule for insight in find_insights(found[1])] == ["too_few_threads"]
+    assert [insight.rule for insight in find_insights(found[1])] == [
+        "traced_unlike_timed",
+        "too_few_threads",
+    ]
     assert find_insights(found[2]) == []
 
 

@@ -20,6 +20,7 @@ from profiler.types import (
     ForeignProcesses,
     GpuSample,
     NoiseRule,
+    OpTimings,
     Round,
     RoundKind,
     TelemetrySample,
@@ -77,6 +78,21 @@ def test_half_a_core_is_the_limit_until_ticks_are_too_coarse(cores: int, share: 
 def test_the_rule(found: Round, throttled: tuple[str, ...], reason: str) -> None:
     now = Conditions(throttle_reasons=throttled)
     assert disturbance(found, now, NoiseRule()) == reason
+
+
+def test_a_traced_round_goes_by_the_same_rule() -> None:
+    traced = OpTimings(
+        time_ns=10 * SECOND,
+        label="a",
+        round=0,
+        iterations=1,
+        traced_latencies_ns=(SECOND,),
+        ops=(),
+        foreign_cpu_share=0.3,
+    )
+    assert disturbance(traced, Conditions(), NoiseRule()).startswith("other processes took 30%")
+    samples = [sample(9.1, 3000.0), sample(9.9, 2500.0)]
+    assert conditions(traced, ON_CPU, samples) == Conditions(cpu_freq_mhz=2500.0)
 
 
 def test_conditions_come_from_the_samples_within_the_turn() -> None:

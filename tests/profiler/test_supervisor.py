@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pytest
 
-from profiler import lane, lane_group, supervisor
+from profiler import lane, lane_group, lane_sizes, lane_tracing, supervisor
 from profiler.errors import PlanError
 from profiler.session import Session
 from profiler.types import (
@@ -349,7 +349,7 @@ def test_a_trace_that_never_answers_takes_the_lane_out(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its late reply would be taken for that of the next turn."""
-    monkeypatch.setattr(lane_group, "TRACE_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(lane_tracing, "TRACE_TIMEOUT_S", 0.0)
     _, session = run({"a": steady(1_000_000, hangs_in_trace=True), "b": steady(1_000_000)})
     assert "did not answer" in session.failures["a"].message
     assert session.finished is not None
@@ -430,7 +430,7 @@ def test_a_new_size_takes_a_tenth_of_the_time_limit_at_most(run: Runner, journal
 def test_a_new_size_that_never_answers_is_given_up(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane_group, "NEW_SIZE_LIMIT_S", 0.01)
+    monkeypatch.setattr(lane_sizes, "NEW_SIZE_LIMIT_S", 0.01)
     hanging = steady(1_000_000, hangs_with_new_size=True)
     _, session = run({"hanging": hanging, "b": steady(1_000_000)}, DYNAMIC)
     assert list(session.new_sizes) == ["b"]

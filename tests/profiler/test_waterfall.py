@@ -131,6 +131,27 @@ def test_tracing_that_slows_a_lot_is_not_believed(traced_ns: int, believable: bo
     assert found.believable == believable
 
 
+@pytest.mark.parametrize(
+    ("traced_us", "alike", "doubted"),
+    [
+        (1000, True, False),
+        # 140 µs more for each of ten operators may be anything but tracing; 40 µs may be its cost.
+        (2400, True, True),
+        (1400, True, False),
+        (700, True, False),
+        (600, True, True),
+        (600, False, False),
+    ],
+)
+def test_a_trace_unlike_the_timed_calls(traced_us: int, alike: bool, doubted: bool) -> None:
+    rows = [row(f"op {n}", "A", n, traced_ns=90_000) for n in range(10)]
+    found = trace_figures([trace(1000 * traced_us)], rows, stats(1e6), alike=alike)
+    assert found is not None
+    assert found.calls == 10
+    assert found.unlike_timed == doubted
+    assert bool(found.doubt) == doubted
+
+
 def test_the_engines_own_time_is_told_by_where_it_lies() -> None:
     def op(start_ns: int, duration_ns: int, iteration: int = 0) -> OpTiming:
         return OpTiming(

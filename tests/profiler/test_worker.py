@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import onnx
+import psutil
 import pytest
 
 from profiler.callers import Callers
@@ -140,6 +143,30 @@ def test_a_real_engine_is_loaded_and_timed(tmp_path: Path) -> None:
     assert reply.cpu_time_ns > 0
     assert reply.peak_rss_bytes > 1 << 20
     worker.close()
+
+
+class Slow(Counting):
+    """Its traces wait until a process of others has taken a good part of a core."""
+
+    def __init__(self, other: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.other = psutil.Process(other.pid)
+
+    def trace(self, iterations: int, warmup: int) -> Traced:
+        before = self.other.cpu_times().user
+        while self.other.cpu_times().user - before < 0.2:
+            time.sleep(0.05)
+        return super().trace(iterations, warmup)
+
+
+def test_a_trace_tells_what_others_took_of_the_cpu_meanwhile() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            reply = worker_with(Slow(other)).answer(Trace(iterations=1))
+        finally:
+            other.kill()
+    assert isinstance(reply, Traced)
+    assert reply.foreign_cpu_share > 0
 
 
 def test_each_call_is_waited_for_and_the_collector_rests() -> None:

@@ -1,4 +1,4 @@
-"""Shapes of outputs, told from inputs, are those that PyTorch gives."""
+"""Shapes of outputs, watched or told from inputs, are those that PyTorch gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as fn
 
-from profiler.engines.torch_shapes import output_of
+from profiler.engines.torch_shapes import output_of, with_outputs
 from profiler.engines.torch_trace import trace_module
 from profiler.work import parse_shapes
 
@@ -40,23 +40,58 @@ CALLS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], torch.Tensor]] = 
     "cat": (lambda x: torch.cat([x, x[:, :3]], 1), ROWS),
     "embedding": (lambda x: fn.embedding(torch.tensor([[1, 0, 1]]), x[0]), ROWS),
     "clone": (lambda x: x.clone(), ROWS),
+    "compared": (lambda x: x > 0, ROWS),
+    "two": (lambda x: x.topk(2)[1], ROWS),
 }
+# What torch.compile calls kernels of others for.
+FROM_INPUTS = {
+    name: CALLS[name]
+    for name in ("conv", "conv1d", "depthwise", "transposed", "linear", "matmul", "vector", "bmm")
+}
+WRITTEN = {
+    "compared": "float[2, 7, 8] -> bool[2, 7, 8]",
+    "two": "float[2, 7, 8] -> float[2, 7, 2], long int[2, 7, 2]",
+    "max_pool": "float[2, 3, 15, 16] -> float[2, 3, 8, 8] window [3, 3]",
+    "avg_pool": "float[2, 3, 15, 16] -> float[2, 3, 5, 8] window [3, 2]",
+}
+
+
+class Module(torch.nn.Module):
+    def __init__(self, call: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.call(x)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_an_output_has_the_shape_that_is_told(name: str) -> None:
     call, x = CALLS[name]
-
-    class Module(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return call(x)
-
+    module = Module(call)
     with torch.inference_mode():
-        expected = tuple(call(x).shape)
-        ops = trace_module(Module(), [x], "cpu", iterations=1, warmup=0).ops
-    told = [parse_shapes(op.shapes).outputs for op in ops]
-    assert told[-1] is not None, [op.shapes for op in ops]
-    assert told[-1][0].dims == expected
+        expected = call(x)
+        traced = trace_module(module, [x], "cpu", iterations=2, warmup=0)
+        ops = with_outputs(traced.ops, module, [x])
+    assert len(ops) == len(traced.ops)
+    told = parse_shapes(ops[-1].shapes).outputs
+    assert told is not None, [op.shapes for op in ops]
+    assert told[-1].dims == tuple(expected.shape)
+    if name in WRITTEN:
+        assert ops[-1].shapes == WRITTEN[name]
+    if len(told) == 1:
+        assert ops[-1].output_bytes == expected.numel() * expected.element_size()
+
+
+@pytest.mark.parametrize("name", FROM_INPUTS)
+def test_heavy_kernels_are_told_from_their_inputs(name: str) -> None:
+    call, x = FROM_INPUTS[name]
+    with torch.inference_mode():
+        expected = call(x)
+        ops = trace_module(Module(call), [x], "cpu", iterations=1, warmup=0).ops
+    told = parse_shapes(ops[-1].shapes).outputs
+    assert told is not None
+    assert told[0].dims == tuple(expected.shape)
 
 
 @pytest.mark.parametrize(

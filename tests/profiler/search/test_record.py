@@ -13,7 +13,8 @@ from profiler.console import summary
 from profiler.exporters import formats
 from profiler.search.result import found_by, sentences, winner
 from profiler.session import Session
-from profiler.session_file import SessionWriter, read_session
+from profiler.session_file import read_session
+from profiler.session_writer import SessionWriter
 from profiler.types import ArmState
 from tests.sample_search import BOUND, DISABLE, ONE, QUIET, search_events
 from tests.sample_session import session_of

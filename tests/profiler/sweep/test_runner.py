@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from profiler.errors import SessionFileError
-from profiler.session_file import SWEEP, kind_of, read_session
+from profiler.session_file import kind_of, read_session
+from profiler.session_schema import SWEEP
 from profiler.sweep.exporters import FORMATS, export_sweep, render_csv, render_json
 from profiler.sweep.points import order
 from profiler.sweep.results import findings, lane_points, pareto_front
