@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -137,10 +138,13 @@ class LaneGroup:
         """Every lane in a new process, warmed up."""
         started = self.context.clock()
         self.launch += 1
-        for lane in list(self.lanes.values()):
+        # Which comes first takes the memory that the last launch's processes left.
+        order = list(self.lanes.values())
+        random.Random(f"{self.plan.seed} {self.launch}").shuffle(order)
+        for lane in order:
             yield from lane.log_events()
             lane.launch_again()
-        for lane in list(self.lanes.values()):
+        for lane in order:
             yield from self._guarded(lane, partial(lane.process.send, self._load_of(lane)))
         for lane in list(self.lanes.values()):
             yield from self._guarded(lane, partial(lane.wait, LOAD_TIMEOUT_S))
