@@ -90,9 +90,7 @@ def imports(spec: EngineSpec) -> str:
 
 def engine(spec: EngineSpec, model: ModelSource, names: Sequence[str], threads: int) -> str:
     """`make_call`: the module with the lane's options."""
-    lines = []
-    if spec.options.get("keep_memory"):
-        lines += KEEP_MEMORY
+    lines = list(KEEP_MEMORY) if spec.options.get("keep_memory") else []
     intra = int(spec.options.get("intra_op_threads", 0) or threads)
     inter = int(spec.options.get("inter_op_threads", 0))
     if intra:
