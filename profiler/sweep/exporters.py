@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ import msgspec
 from profiler.errors import SessionFileError
 from profiler.sweep.html import render_html
 from profiler.sweep.results import (
-    Estimate,
     axis_winners,
     crossings,
     fastest,
@@ -27,6 +25,7 @@ from profiler.sweep.results import (
 from profiler.sweep.results import lane_points as all_lane_points
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import Row, rows
+from profiler.types import Estimate
 
 FORMAT = 1
 COLUMNS = (
@@ -85,8 +84,7 @@ def _cells(row: Row) -> dict[str, Any]:
         values |= _estimate("throughput{}_per_s", found.throughput)
         values |= {"work": found.work, "iterations": stats.iterations}
     if speedup is not None:
-        values |= {"speedup": speedup.speedup, "verdict": speedup.verdict.value}
-        values |= {"speedup_low": speedup.low, "speedup_high": _finite(speedup.high)}
+        values |= {**_estimate("speedup{}", speedup.estimate), "verdict": speedup.verdict.value}
     return values | {"outputs_agree": row.agree}
 
 
@@ -94,12 +92,8 @@ def _estimate(name: str, found: Estimate) -> dict[str, float | None]:
     return {
         name.format(""): found.value,
         name.format("_low"): found.low,
-        name.format("_high"): _finite(found.high),
+        name.format("_high"): found.high if found.known else None,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def render_json(sweep: Sweep) -> str:
