@@ -11,6 +11,7 @@ from gui.background import Task
 from gui.session_model import SessionModel
 from gui.settings import Settings
 from profiler.exporters import Exporter, export
+from profiler.session import Session
 from profiler.session_file import SUFFIX, copy_session
 
 
@@ -38,7 +39,7 @@ class FileWriter(QObject):
             target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
             self.write(f"Saved {target.name}.", target, lambda: copy_session(source, target))
 
-    def ask_export(self, exporter: Exporter) -> None:
+    def ask_export(self, exporter: Exporter[Session]) -> None:
         """Ask where to, and write the session in a format."""
         path = self._model.path
         stem = path.stem if path else "session"
@@ -51,7 +52,7 @@ class FileWriter(QObject):
         if name:
             self.export(exporter, Path(name))
 
-    def export(self, exporter: Exporter, target: Path) -> None:
+    def export(self, exporter: Exporter[Session], target: Path) -> None:
         """Write the session in a format."""
         session = self._model.session
         self.write(

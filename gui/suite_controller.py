@@ -94,19 +94,17 @@ class SuiteController(QObject):
 
     def ask_export(self, name: str) -> None:
         """Ask where to, and write."""
-        description, suffix, _ = FORMATS[name]
-        folder = self._model.folder or sessions_folder()
+        exporter, folder = FORMATS[name], self._model.folder or sessions_folder()
         path, _ = QFileDialog.getSaveFileName(
-            self._window, f"Export {description}", str(folder / f"table{suffix}"), f"*{suffix}"
+            self._window,
+            f"Export {exporter.description}",
+            str(folder / f"table{exporter.suffix}"),
+            f"*{exporter.suffix}",
         )
         if path:
             self.export(name, Path(path))
 
     def export(self, name: str, target: Path) -> None:
         """Write the suite in a format, off the UI thread."""
-        suite, render = self._model.suite, FORMATS[name][2]
-        self._write(
-            f"Exported {target.name}.",
-            target,
-            lambda: target.write_text(render(suite), encoding="utf-8"),
-        )
+        suite, exporter = self._model.suite, FORMATS[name]
+        self._write(f"Exported {target.name}.", target, lambda: exporter.write(suite, target))

@@ -117,9 +117,10 @@ class SuiteView(QWidget):
         self.export.setText("Export")
         self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
-        for name, (description, _, _) in FORMATS.items():
-            menu.addAction(f"{description}…").triggered.connect(
-                lambda _=False, name=name: self.export_wanted.emit(name)
+        for exporter in FORMATS.values():
+            action = menu.addAction(f"{exporter.description}…")
+            action.triggered.connect(
+                lambda _=False, name=exporter.name: self.export_wanted.emit(name)
             )
         self.export.setMenu(menu)
         buttons = QHBoxLayout()

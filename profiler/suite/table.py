@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from profiler.compare import counted
 from profiler.console import printable
+from profiler.exporters.base import Exporter
 from profiler.suite.records import LaneResult, Row
 from profiler.suite.state import Suite
 from profiler.types import Estimate, PointState
@@ -176,8 +177,10 @@ def _numbers(name: str, found: Estimate | None) -> dict[str, object]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
-# What it is called, its file's suffix, and who writes it.
-FORMATS: dict[str, tuple[str, str, Callable[[Suite], str]]] = {
-    "markdown": ("Markdown", ".md", markdown),
-    "csv": ("CSV", ".csv", csv_text),
+FORMATS = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter("markdown", ".md", "Markdown", markdown),
+        Exporter("csv", ".csv", "CSV", csv_text),
+    )
 }

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from profiler.errors import SessionFileError
+from profiler.exporters.base import Exporter
 from profiler.sweep.html import render_html
 from profiler.sweep.results import (
     axis_winners,
@@ -49,16 +48,6 @@ COLUMNS = (
     "outputs_agree",
     "reason",
 )
-
-
-@dataclass(frozen=True)
-class SweepExporter:
-    """`render` is a pure function of the sweep; `suffix` has its dot."""
-
-    name: str
-    suffix: str
-    description: str
-    render: Callable[[Sweep], str]
 
 
 def render_csv(sweep: Sweep) -> str:
@@ -150,9 +139,9 @@ def _crossings(sweep: Sweep) -> list[dict[str, Any]]:
 FORMATS = {
     exporter.name: exporter
     for exporter in (
-        SweepExporter("csv", ".csv", "Table (CSV)", render_csv),
-        SweepExporter("html", ".html", "Report (HTML)", render_html),
-        SweepExporter("json", ".json", "Everything (JSON)", render_json),
+        Exporter("csv", ".csv", "Table (CSV)", render_csv),
+        Exporter("html", ".html", "Report (HTML)", render_html),
+        Exporter("json", ".json", "Everything (JSON)", render_json),
     )
 }
 
@@ -163,10 +152,4 @@ def export_sweep(sweep: Sweep, name: str, path: Path) -> None:
         raise SessionFileError(
             f"A sweep can't be written as {name!r}.", f"Use one of: {', '.join(FORMATS)}."
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(FORMATS[name].render(sweep), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SessionFileError(
-            f"{path} can't be written: {error.strerror}.", "Choose another folder."
-        ) from error
+    FORMATS[name].write(sweep, path)
