@@ -19,21 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec  # noqa: E402
-from onnxruntime.quantization import CalibrationDataReader  # noqa: E402
+import msgspec
+from onnxruntime.quantization import CalibrationDataReader
 
-from profiler import supervisor  # noqa: E402
-from profiler.explanation import Explanation  # noqa: E402
-from profiler.inputs import make_arrays  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.model_file import identify  # noqa: E402
-from profiler.plan import default_plan  # noqa: E402
-from profiler.session import Session  # noqa: E402
-from profiler.trace_figures import TraceFigures  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, WarmupRule  # noqa: E402
+from profiler import supervisor
+from profiler.explanation import Explanation
+from profiler.inputs import make_arrays
+from profiler.jobs import inspect_model
+from profiler.model_file import identify
+from profiler.plan import default_plan
+from profiler.session import Session
+from profiler.trace_figures import TraceFigures
+from profiler.types import EngineKind, EngineSpec, WarmupRule
 
 PAIRS = (
     ("imported", "ort"),

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from profiler.engine_process import EngineProcess  # noqa: E402
-from profiler.model_file import identify  # noqa: E402
-from profiler.types import (  # noqa: E402
+from profiler.engine_process import EngineProcess
+from profiler.model_file import identify
+from profiler.types import (
     EngineKind,
     EngineSpec,
     Failed,

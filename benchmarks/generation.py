@@ -1,9 +1,11 @@
 """How fast each lane generates text: small GPT-2 and Llama with random weights, as a table.
 
     python benchmarks/generation.py [--time-limit SECONDS] [--model gpt2|llama] [--folder FOLDER]
+    python benchmarks/generation.py --operators
 
 Writes the models into FOLDER and keeps sessions there. For each model one run of ONNX Runtime, and
-of PyTorch with a dynamic and a static cache and compiled, on the same tokens.
+of PyTorch with a dynamic and a static cache and compiled, on the same tokens. With `--operators`
+instead: where eager PyTorch's time for one new token goes.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ LANES = (
     "eager, static=torch-eager,cache=static",
     "compile, static=torch-compile,cache=static",
 )
+PROMPT, STEPS = 128, 10
 VOCABULARY, WIDTH, LAYERS, HEADS, CACHE_HEADS, POSITIONS = 32_000, 512, 6, 8, 4, 1024
 
 
@@ -81,7 +84,7 @@ def measure(path: Path, session_path: Path, time_limit_s: float) -> Session:
     named = [text.partition("=")[0] for text in LANES]
     plan = generation_plan(
         inspect_model(path),
-        prompt_tokens=128,
+        prompt_tokens=PROMPT,
         new_tokens=32,
         engines=[
             msgspec.structs.replace(spec, label=label)
@@ -94,6 +97,37 @@ def measure(path: Path, session_path: Path, time_limit_s: float) -> Session:
     for event in record(plan, session_path, cancelled=lambda: False):
         session.apply(event)
     return session
+
+
+def operators(path: Path) -> str:
+    """Markdown: time of each operator in a step of eager PyTorch after the prompt, mean of ten."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+    from transformers import DynamicCache
+
+    from profiler.generation.causal_models import cache_argument, load_causal_model
+
+    model: Any = load_causal_model(path, torch.float32, "sdpa")
+    cache = {cache_argument(model): DynamicCache(config=model.config)}
+    token = torch.zeros(1, 1, dtype=torch.int64)
+    with torch.inference_mode():
+        model(input_ids=token.expand(1, PROMPT), use_cache=True, logits_to_keep=1, **cache)
+        for _ in range(STEPS):
+            model(input_ids=token, use_cache=True, logits_to_keep=1, **cache)
+        with profile(activities=[ProfilerActivity.CPU]) as found:
+            for _ in range(STEPS):
+                model(input_ids=token, use_cache=True, logits_to_keep=1, **cache)
+    events = sorted(found.key_averages(), key=lambda e: -e.self_cpu_time_total)
+    whole = sum(e.self_cpu_time_total for e in events)
+    lines = ["| operator | calls | ms | share |", "|---|---|---|---|"]
+    for event in events[:6]:
+        own = event.self_cpu_time_total
+        ms = own / STEPS / 1e3
+        lines.append(f"| {event.key} | {event.count // STEPS} | {ms:.2f} | {own / whole:.0%} |")
+    read = sum(p.nbytes for p in model.parameters())
+    return "\n".join(
+        [*lines, f"| all | | {whole / STEPS / 1e3:.2f} | weights {read / 1e6:.0f} MB |"]
+    )
 
 
 def table(session: Session) -> str:
@@ -134,10 +168,14 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, default=60.0)
     parser.add_argument("--model", choices=("gpt2", "llama"), action="append")
     parser.add_argument("--folder", type=Path, default=Path("generation-models"))
+    parser.add_argument("--operators", action="store_true")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.model or ("gpt2", "llama"):
         path = save_model(name, arguments.folder)
+        if arguments.operators:
+            print(f"\n{name}:\n\n{operators(path)}")
+            continue
         target = arguments.folder / f"{name}-{time.strftime('%H%M%S')}.dualscope"
         session = measure(path, target, arguments.time_limit)
         print(f"\n{name}:\n\n{table(session)}\n{session.verdict()}")

@@ -15,19 +15,18 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.lane import Lane  # noqa: E402
-from profiler.stats import median_interval  # noqa: E402
-from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Latencies, Load  # noqa: E402
+from benchmarks.models import DEMO
+from profiler.jobs import inspect_model
+from profiler.lane import Lane
+from profiler.stats import median_interval
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Latencies, Load
 
 TURN_NS = 100_000_000
 IDLE_S = 0.1
-DEMO = ROOT / "resources" / "demo" / "demo.onnx"
 LANES = {
     "ONNX Runtime": EngineSpec(label="ort", engine=EngineKind.ORT),
     "PyTorch eager": EngineSpec(label="torch", engine=EngineKind.TORCH_EAGER),

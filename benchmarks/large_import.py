@@ -1,10 +1,11 @@
-"""What the import of models with 500 MB of weights costs: time and memory.
+"""What to look at and to import a model with 500 MB of weights costs: time and memory.
 
     python benchmarks/large_import.py
 
 GPT-2 (124 million parameters), with its weights beside the file and in it. The file has just been
-written, so that it is in the system's cache; each import is measured in a process of its own, whose
-memory is looked at every two milliseconds from outside of it.
+written, so that it is in the system's cache; each import, and each inspection for what the window
+shows of a file, is measured in a process of its own, whose memory is looked at every two
+milliseconds from outside of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +31,47 @@ import transformers as hf
 from onnx import TensorProto, helper
 
 from benchmarks.onnx_models import Wrapped
+from profiler.model_file import identify
+from profiler.onnx_inspection import inspect
 from profiler.onnx_torch import import_onnx
 
 MIB = 2**20
+MEASURED: dict[str, Callable[[Path], object]] = {
+    "inspected": lambda path: inspect(identify(path)),
+    "imported": import_onnx,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    path = parser.parse_args().file
-    if path is not None:
-        return measure_import(path)
-    print("| weights | MB | nodes | imported s | peak MiB | peak of private MiB | kept MiB |")
-    print("|---|---|---|---|---|---|---|")
+    parser.add_argument("--what", choices=MEASURED, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.file is not None:
+        return measure(arguments.file, arguments.what)
+    print("| what | weights | MB | nodes | s | peak MiB | peak of private MiB | kept MiB |")
+    print("|---|---|---|---|---|---|---|---|")
     for beside in (True, False):
-        print(large_import(beside=beside), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            path = large_model(Path(folder), beside=beside)
+            for what in MEASURED:
+                print(row(path, what, beside=beside), flush=True)
     return 0
 
 
-def large_import(*, beside: bool) -> str:
-    """A row of seconds and memory, measured in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = large_model(Path(folder), beside=beside)
-        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
-        found, samples = watched([sys.executable, __file__, f"--file={path}"])
+def row(path: Path, what: str, *, beside: bool) -> str:
+    """Seconds and memory, measured in a process of its own."""
+    size = sum(file.stat().st_size for file in path.parent.glob("large*")) / 1e6
+    found, samples = watched([sys.executable, __file__, f"--file={path}", f"--what={what}"])
     place = "beside the file" if beside else "in the file"
     during = [sample for at, *sample in samples if found["started"] <= at <= found["ended"]]
     peaks = [max(column) for column in zip(*during, strict=True)]
     cells = [
         f"{(peak - before) / MIB:.0f}" for peak, before in zip(peaks, found["before"], strict=True)
     ]
+    seconds = found["ended"] - found["started"]
     return (
-        f"| {place} | {size:.0f} | {found['nodes']} | {found['ended'] - found['started']:.2f} "
+        f"| {what} | {place} | {size:.0f} | {found['nodes']} | {seconds:.2f} "
         f"| {' | '.join(cells)} | {(found['after'][1] - found['before'][1]) / MIB:.0f} |"
     )
 
@@ -103,7 +114,7 @@ def large_model(folder: Path, *, beside: bool) -> Path:
     return path
 
 
-def measure_import(path: Path) -> int:
+def measure(path: Path, what: str) -> int:
     """In the child: print times and memory as JSON."""
     small = path.parent / "small.onnx"
     node = helper.make_node("Relu", ["x"], ["y"])
@@ -111,12 +122,14 @@ def measure_import(path: Path) -> int:
     graph = helper.make_graph([node], "g", values[:1], values[1:])
     onnx.save(helper.make_model(graph, ir_version=9), str(small))
     import_onnx(small)
+    inspect(identify(small))
     before = memory(os.getpid())
     started = time.monotonic()
-    module = import_onnx(path)
+    made = MEASURED[what](path)
     ended = time.monotonic()
-    with torch.inference_mode():
-        module(torch.randint(0, 1000, (1, 16)))
+    if isinstance(made, torch.nn.Module):
+        with torch.inference_mode():
+            made(torch.randint(0, 1000, (1, 16)))
     found = {"started": started, "ended": ended, "before": before, "after": memory(os.getpid())}
     found["nodes"] = len(onnx.load(str(path), load_external_data=False).graph.node)
     print(json.dumps(found))

@@ -15,19 +15,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from benchmarks.models import block_chain  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.lane import Lane  # noqa: E402
-from profiler.stats import median_interval  # noqa: E402
-from profiler.types import EngineKind, EngineSpec, Load, ModelInfo  # noqa: E402
+from benchmarks.models import DEMO, block_chain
+from profiler.jobs import inspect_model
+from profiler.lane import Lane
+from profiler.stats import median_interval
+from profiler.types import EngineKind, EngineSpec, Load, ModelInfo
 
 TURN_NS = 60_000_000
-DEMO = ROOT / "resources" / "demo" / "demo.onnx"
 # Half-width of an interval at the level of `profiler.stats`, in standard errors.
 STANDARD_ERRORS = 2.33
 

@@ -1,4 +1,4 @@
-"""Models whose relative cost is known by construction: chains of equal blocks."""
+"""The demo, and models whose relative cost is known by construction: chains of equal blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
+
+DEMO = Path(__file__).resolve().parents[1] / "resources" / "demo" / "demo.onnx"
 
 
 def block_chain(folder: Path, blocks: int, width: int = 192, rows: int = 8) -> Path:

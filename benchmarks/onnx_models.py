@@ -89,8 +89,8 @@ def resnet() -> Model:
     )
 
 
-def mobilenet() -> Model:
-    return _vision(hf.MobileNetV2ForImageClassification(hf.MobileNetV2Config()), ["logits"])
+def mobilenet(size: int = 64) -> Model:
+    return _vision(hf.MobileNetV2ForImageClassification(hf.MobileNetV2Config()), ["logits"], size)
 
 
 def convnext() -> Model:
@@ -123,13 +123,13 @@ def yolos() -> Model:
     return _vision(hf.YolosForObjectDetection(config), ["logits", "pred_boxes"])
 
 
-def bert() -> Model:
+def bert(width: int = 64, layers: int = 2, heads: int = 4, inner: int = 128) -> Model:
     config = hf.BertConfig(
         vocab_size=VOCABULARY,
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=inner,
     )
     return _text(hf.BertModel(config), ["last_hidden_state", "pooler_output"])
 

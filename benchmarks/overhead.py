@@ -27,24 +27,23 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec  # noqa: E402
-import numpy as np  # noqa: E402
+import msgspec
+import numpy as np
 
-from benchmarks.models import block_chain  # noqa: E402
-from profiler.errors import ProfilerError  # noqa: E402
-from profiler.inputs import make_arrays  # noqa: E402
-from profiler.insights.launches import processes  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.lane import Lane  # noqa: E402
-from profiler.noise import noise_rule, slow_rounds  # noqa: E402
-from profiler.plan import default_plan  # noqa: E402
-from profiler.recorder import record  # noqa: E402
-from profiler.session import Session  # noqa: E402
-from profiler.stats import launches_estimate, student_quantile  # noqa: E402
-from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan  # noqa: E402
+from benchmarks.models import block_chain
+from profiler.errors import ProfilerError
+from profiler.inputs import make_arrays
+from profiler.insights.launches import processes
+from profiler.jobs import inspect_model
+from profiler.lane import Lane
+from profiler.noise import noise_rule, slow_rounds
+from profiler.plan import default_plan
+from profiler.recorder import record
+from profiler.session import Session
+from profiler.stats import launches_estimate, student_quantile
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))

@@ -18,18 +18,16 @@ import tempfile
 from pathlib import Path
 from statistics import mean, median, stdev
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.models import block_chain  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.lane import Lane  # noqa: E402
-from profiler.lanes import parse_lane  # noqa: E402
-from profiler.search.snippet import make_snippet, write_snippet  # noqa: E402
-from profiler.stats import student_quantile  # noqa: E402
-from profiler.types import EngineSpec, Load, ModelInfo  # noqa: E402
+from benchmarks.models import DEMO, block_chain
+from profiler.jobs import inspect_model
+from profiler.lane import Lane
+from profiler.lanes import parse_lane
+from profiler.search.snippet import make_snippet, write_snippet
+from profiler.stats import student_quantile
+from profiler.types import EngineSpec, Load, ModelInfo
 
-DEMO = ROOT / "resources" / "demo" / "demo.onnx"
 LANES = ("ort", "ort,intra_op_threads=1,io_binding=true")
 WARMUP_S = 1.0
 TURN_NS = 100_000_000

@@ -1,8 +1,10 @@
 """Racing against a full grid: how long does each take, and which configuration does it find?
 
-    python benchmarks/search.py [MODEL.onnx ...] [--axes threads,graph,binding] [--turn-ms 30]
+    python benchmarks/search.py [MODEL ...] [--axes threads,graph,binding] [--turn-ms 30]
 
-Without a model: the demo and a chain of MatMul and Tanh. Both methods search the same space of
+MODEL is an ONNX file, or one that is built: `blocks` (a chain of MatMul and Tanh), `mobilenet`
+(MobileNetV2, images of 224 x 224) or `bert` (4 layers, width 512), these two by `transformers` with
+random weights; without one the demo and `blocks`. Both methods search the same space of
 ONNX Runtime's options, with the same turns and as many processes at once. In the grid every
 combination has the effort that a race gives the arms that stay to its end (three launches of ten
 rounds), beside the default; the best is that with the lowest latency over the default's. Where the
@@ -16,25 +18,24 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec  # noqa: E402
+import msgspec
 
-from benchmarks.models import block_chain  # noqa: E402
-from profiler import supervisor  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.search import racing  # noqa: E402
-from profiler.search.planning import make_search_plan  # noqa: E402
-from profiler.search.race import Context, Race  # noqa: E402
-from profiler.search.racing import Standing  # noqa: E402
-from profiler.search.runner import Descent  # noqa: E402
-from profiler.search.space import Configuration, Space, spaces  # noqa: E402
-from profiler.session import Session  # noqa: E402
-from profiler.types import (  # noqa: E402
+from benchmarks.models import DEMO, block_chain
+from profiler import supervisor
+from profiler.jobs import inspect_model
+from profiler.search import racing
+from profiler.search.planning import make_search_plan
+from profiler.search.race import Context, Race
+from profiler.search.racing import Standing
+from profiler.search.runner import Descent
+from profiler.search.space import Configuration, Space, spaces
+from profiler.session import Session
+from profiler.types import (
     Capabilities,
     EngineKind,
     Event,
@@ -44,9 +45,28 @@ from profiler.types import (  # noqa: E402
     StoppingRule,
 )
 
-DEMO = ROOT / "resources" / "demo" / "demo.onnx"
 HEADER = """| model | method | configurations | processes | time, s | best | over the default |
 |---|---|---|---|---|---|---|"""
+
+
+def mobilenet(folder: Path) -> Path:
+    from benchmarks import onnx_models
+
+    return onnx_models.export(onnx_models.mobilenet(224), folder / "mobilenet.onnx", newer=True)
+
+
+def bert(folder: Path) -> Path:
+    from benchmarks import onnx_models
+
+    model = onnx_models.bert(width=512, layers=4, heads=8, inner=2048)
+    return onnx_models.export(model, folder / "bert.onnx", newer=True)
+
+
+BUILT: dict[str, Callable[[Path], Path]] = {
+    "blocks": lambda folder: block_chain(folder, 100),
+    "mobilenet": mobilenet,
+    "bert": bert,
+}
 
 
 class WithoutElimination(Race):
@@ -67,14 +87,15 @@ class WithoutElimination(Race):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("models", nargs="*", default=[str(DEMO), "blocks"])
     parser.add_argument("--axes", default="threads,graph,binding")
     parser.add_argument("--turn-ms", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=15.0, help="of the last comparison")
     arguments = parser.parse_args()
     print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
-        for model in arguments.models or (DEMO, block_chain(Path(folder), 100)):
+        for name in arguments.models:
+            model = BUILT[name](Path(folder)) if name in BUILT else Path(name)
             compare(model, arguments.axes.split(","), arguments.turn_ms, arguments.seconds)
     return 0
 

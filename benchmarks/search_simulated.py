@@ -21,18 +21,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from benchmarks.search import WithoutElimination, drain, over  # noqa: E402
-from profiler import lane  # noqa: E402
-from profiler.outputs import save_outputs  # noqa: E402
-from profiler.search.race import Context  # noqa: E402
-from profiler.search.runner import Descent  # noqa: E402
-from profiler.search.space import Configuration, Space, spaces  # noqa: E402
-from profiler.types import (  # noqa: E402
+from benchmarks.search import WithoutElimination, drain, over
+from profiler import lane
+from profiler.outputs import save_outputs
+from profiler.search.race import Context
+from profiler.search.runner import Descent
+from profiler.search.space import Configuration, Space, spaces
+from profiler.types import (
     AnyCommand,
     AnyReply,
     EngineKind,

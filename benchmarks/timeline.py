@@ -13,17 +13,16 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-from PySide6.QtGui import QPixmap  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+import numpy as np
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication
 
-from gui.session_model import SessionModel  # noqa: E402
-from gui.views.timeline_rows import Row  # noqa: E402
-from gui.views.timeline_view import TimelineView  # noqa: E402
-from profiler.types import OpTiming  # noqa: E402
+from gui.session_model import SessionModel
+from gui.views.timeline_rows import Row
+from gui.views.timeline_view import TimelineView
+from profiler.types import OpTiming
 
 FRAMES = 15
 

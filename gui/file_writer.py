@@ -11,6 +11,7 @@ from gui.background import Task
 from gui.session_model import SessionModel
 from gui.settings import Settings
 from profiler.exporters import Exporter, export
+from profiler.session import Session
 from profiler.session_database import copy_session
 from profiler.session_schema import SUFFIX
 
@@ -39,7 +40,7 @@ class FileWriter(QObject):
             target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
             self.write(f"Saved {target.name}.", target, lambda: copy_session(source, target))
 
-    def ask_export(self, exporter: Exporter) -> None:
+    def ask_export(self, exporter: Exporter[Session]) -> None:
         """Ask where to, and write the session in a format."""
         path = self._model.path
         start = f"{path.stem if path else 'session'}{exporter.suffix}"
@@ -60,7 +61,7 @@ class FileWriter(QObject):
         )
         return Path(name) if name else None
 
-    def export(self, exporter: Exporter, target: Path) -> None:
+    def export(self, exporter: Exporter[Session], target: Path) -> None:
         """Write the session in a format."""
         session = self._model.session
         self.write(

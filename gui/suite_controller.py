@@ -81,18 +81,15 @@ class SuiteController(QObject):
 
     def ask_export(self, name: str) -> None:
         """Ask where to, and write."""
-        description, suffix, _ = FORMATS[name]
-        folder = self._model.folder or sessions_folder()
-        start = folder / f"table{suffix}"
-        target = self._tools.files.ask_target(description, suffix, start)
+        exporter, folder = FORMATS[name], self._model.folder or sessions_folder()
+        start = folder / f"table{exporter.suffix}"
+        target = self._tools.files.ask_target(exporter.description, exporter.suffix, start)
         if target is not None:
             self.export(name, target)
 
     def export(self, name: str, target: Path) -> None:
         """Write the suite in a format, off the UI thread."""
-        suite, render = self._model.suite, FORMATS[name][2]
+        suite, exporter = self._model.suite, FORMATS[name]
         self._tools.files.write(
-            f"Exported {target.name}.",
-            target,
-            lambda: target.write_text(render(suite), encoding="utf-8"),
+            f"Exported {target.name}.", target, lambda: exporter.write(suite, target)
         )

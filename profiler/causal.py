@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+from onnx.external_data_helper import uses_external_data
+
+from profiler.onnx_light import external_bytes
 
 # Operators with an attribute that says so, and the one that is always so.
 ATTRIBUTES = ("is_causal", "unidirectional", "causal")
@@ -102,15 +104,10 @@ def _is_square(tensor: onnx.TensorProto) -> bool:
 def _values(tensor: onnx.TensorProto, folder: Path | None) -> NDArray[Any] | None:
     """None where they are beside the file, and that can't be read."""
     if uses_external_data(tensor):
-        if folder is None:
+        content = None if folder is None else external_bytes(tensor, folder)
+        if content is None:
             return None
-        copy = onnx.TensorProto()
-        copy.CopyFrom(tensor)
-        try:
-            load_external_data_for_tensor(copy, str(folder))
-        except (OSError, ValueError, onnx.checker.ValidationError):
-            return None
-        tensor = copy
+        tensor = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=content)
     return numpy_helper.to_array(tensor).reshape(tensor.dims[-2:])
 
 

@@ -23,7 +23,6 @@ from profiler.cost import (
 )
 from profiler.lanes import callers, forms
 from profiler.measured import (
-    Interval,
     batch_size,
     call_ns,
     energy,
@@ -32,7 +31,7 @@ from profiler.measured import (
     tokens_per_call,
 )
 from profiler.session import Session
-from profiler.types import CostSettings
+from profiler.types import CostSettings, Estimate
 
 
 def cost_report(session: Session, settings: CostSettings) -> CostReport:
@@ -236,7 +235,7 @@ class _Lane:
                 f"{kwh:.4g} kWh × {self.settings.price_per_kwh:g}",
             )
 
-    def _savings(self, baseline: str, ratio: Interval) -> Iterator[CostFigure]:
+    def _savings(self, baseline: str, ratio: Estimate) -> Iterator[CostFigure]:
         """Against the baseline; the interval is that of the ratio of times per call."""
         words = f"{ratio.value:.4g} [{ratio.low:.4g}–{ratio.high:.4g}]"
         if self.session.spec(baseline).device == self.session.spec(self.label).device:
@@ -291,7 +290,7 @@ class _Lane:
         assert self.price is not None
         return base_hours * (base_price - self.price / ratio) if ratio > 0 else -math.inf
 
-    def _saving_on(self, base: _Lane, ratio: Interval, requests: float) -> CostFigure:
+    def _saving_on(self, base: _Lane, ratio: Estimate, requests: float) -> CostFigure:
         """Whole machines: often nothing, however sure the speedup is."""
         assert self.price is not None and base.price is not None
         month = HOURS_PER_DAY * DAYS_PER_MONTH

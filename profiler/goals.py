@@ -10,7 +10,6 @@ from profiler.compare import MIN_ROUNDS, compare_rounds, judge
 from profiler.cost import hours_per_million, price_of
 from profiler.lanes import callers
 from profiler.measured import (
-    Interval,
     batch_size,
     call_ns,
     gpu_name,
@@ -19,7 +18,7 @@ from profiler.measured import (
     peak_memory,
 )
 from profiler.session import Session
-from profiler.types import Goal, Verdict
+from profiler.types import Estimate, Goal, Verdict
 
 MIB = 2**20
 P99_FIGURE = "latency_ns.p99"
@@ -40,7 +39,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     `rounds` and `launches` took part; 0 where the figure isn't of rounds.
     """
 
-    ratio: Interval
+    ratio: Estimate
     verdict: Verdict
     rounds: int = 0
     launches: int = 0
@@ -88,7 +87,7 @@ def _latency(session: Session) -> Measure:
         if found is None:
             return _unknown()
         return Standing(
-            ratio=Interval(value=found.speedup, low=found.low, high=found.high),
+            ratio=found.estimate,
             verdict=found.verdict,
             rounds=found.rounds,
             launches=found.launches,
@@ -225,7 +224,7 @@ def _by_means(session: Session, one: str, other: str, factor: float) -> Standing
     found = mean_ratio(session, other, one)
     if found is None:
         return _unknown()
-    ratio = Interval(value=found.value * factor, low=found.low * factor, high=found.high * factor)
+    ratio = found.scaled(factor)
     shared = session.medians[one].keys() & session.medians[other].keys() - session.set_aside()
     launches = {session.launches[index] for index in shared}
     return Standing(
@@ -236,24 +235,20 @@ def _by_means(session: Session, one: str, other: str, factor: float) -> Standing
     )
 
 
-def _by_ends(one: Interval | None, other: Interval | None) -> Standing:
+def _by_ends(one: Estimate | None, other: Estimate | None) -> Standing:
     """Of two figures with intervals of their own: cautious, since both ends count against it."""
     if one is None or other is None or not one.value:
         return _unknown()
-    ratio = Interval(
-        value=other.value / one.value,
-        low=other.low / one.high,
-        high=other.high / one.low if one.low else float("inf"),
-    )
+    high = other.high / one.low if one.low else float("inf")
+    ratio = Estimate(other.value / one.value, other.low / one.high, high)
     return Standing(ratio=ratio, verdict=judge(ratio.low, ratio.high, MIN_ROUNDS))
 
 
 def _unknown() -> Standing:
-    nothing = Interval(value=1.0, low=0.0, high=float("inf"))
-    return Standing(ratio=nothing, verdict=Verdict.UNRESOLVED)
+    return Standing(ratio=Estimate(1.0), verdict=Verdict.UNRESOLVED)
 
 
-def _span(found: Interval, unit: float) -> str:
+def _span(found: Estimate, unit: float) -> str:
     """`2.1 [2.0–2.3]`; without ends that aren't known or don't differ."""
     value = f"{found.value / unit:.4g}"
     if found.low == found.high:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
 
 from profiler.lanes import callers
 from profiler.session import Session
-from profiler.stats import mean_ratio_interval, paired_by_launch, round_means
+from profiler.stats import (
+    launches_estimate,
+    mean_ratio_interval,
+    paired_by_launch,
+    round_means,
+)
 from profiler.tails import percentile_interval
-from profiler.types import InputSpec, Round, RoundKind
+from profiler.types import Estimate, InputSpec, Round, RoundKind
 
 BATCH_NAMES = re.compile(r"batch|^(b|n|bs)$", re.IGNORECASE)
 TOKEN_NAMES = re.compile(r"ids|token", re.IGNORECASE)
-
-
-class Interval(Struct, frozen=True, kw_only=True):
-    """A figure and its 95 % interval; `high` is inf, and `low` 0, where too little is known."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Energy(Struct, frozen=True, kw_only=True):
@@ -45,6 +42,17 @@ def timed(session: Session, label: str) -> list[Round]:
     ]
 
 
+def over_launches(session: Session, values: Mapping[int, float]) -> Estimate:
+    """The median of rounds, averaged over launches, with a comparison's statistics.
+
+    `values` by round; at least one.
+    """
+    launches: dict[int, list[float]] = defaultdict(list)
+    for index, value in values.items():
+        launches[session.launches[index]].append(value)
+    return Estimate(*launches_estimate([np.array(v) for _, v in sorted(launches.items())]))
+
+
 def call_ns(session: Session, label: str) -> float | None:
     """What one call takes of the machine's time; None where the lane wasn't measured.
 
@@ -58,7 +66,7 @@ def call_ns(session: Session, label: str) -> float | None:
     return stats.mean_ns if alone else 1e9 / stats.throughput_per_s
 
 
-def mean_ratio(session: Session, baseline: str, candidate: str) -> Interval | None:
+def mean_ratio(session: Session, baseline: str, candidate: str) -> Estimate | None:
     """Baseline's over candidate's time per call; None where one of them wasn't measured."""
     times = call_ns(session, baseline), call_ns(session, candidate)
     if times[0] is None or times[1] is None:
@@ -71,10 +79,10 @@ def mean_ratio(session: Session, baseline: str, candidate: str) -> Interval | No
     )
     others = max(1, len(session.labels()) - 1)
     low, high = mean_ratio_interval(ratio, pairs, comparisons=others)
-    return Interval(value=ratio, low=low, high=high)
+    return Estimate(ratio, low, high)
 
 
-def p99(session: Session, label: str) -> Interval | None:
+def p99(session: Session, label: str) -> Estimate | None:
     """The lane's p99 latency in ns; None where it wasn't measured."""
     stats = session.latency_stats(label)
     if stats is None:
@@ -87,24 +95,24 @@ def p99(session: Session, label: str) -> Interval | None:
         for _, turns in sorted(launches.items())
     ]
     low, high = percentile_interval(values, 0.99)
-    return Interval(value=stats.p99_ns, low=low, high=high)
+    return Estimate(stats.p99_ns, low, high)
 
 
-def peak_memory(session: Session, label: str) -> Interval | None:
+def peak_memory(session: Session, label: str) -> Estimate | None:
     """Peak bytes: of GPU memory for a lane on a GPU, else of the whole process.
 
     The interval is from the smallest to the largest peak of a launch; None where nothing is known.
     """
     if session.spec(label).device != "cpu":
         used = session.device_memory_bytes(label)
-        return None if used is None else Interval(value=used, low=used, high=used)
+        return None if used is None else Estimate(used, used, used)
     peaks: dict[int, int] = {}
     for turn in session.rounds.get(label, ()):
         peaks[turn.launch] = max(peaks.get(turn.launch, 0), turn.peak_rss_bytes)
     known = [float(peak) for peak in peaks.values() if peak]
     if not known:
         return None
-    return Interval(value=max(known), low=min(known), high=max(known))
+    return Estimate(max(known), min(known), max(known))
 
 
 def batch_size(inputs: Sequence[InputSpec]) -> int:

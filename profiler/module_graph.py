@@ -11,6 +11,7 @@ import msgspec
 import onnx
 
 from profiler.causal import causal_evidence
+from profiler.onnx_light import load_light
 from profiler.types import GraphNode, ModelGraph, ModelKind, ModelSource
 
 # What torch.onnx writes beside each node.
@@ -24,8 +25,8 @@ def describe(model: ModelSource) -> ModelGraph | None:
     """The graph of an ONNX file; other kinds tell modules by their operators' scopes."""
     if model.kind is not ModelKind.ONNX:
         return None
-    folder = Path(model.path).parent
-    return describe_onnx(onnx.load(model.path, load_external_data=False), folder=folder)
+    path = Path(model.path)
+    return describe_onnx(load_light(path), folder=path.parent)
 
 
 def describe_onnx(

@@ -13,6 +13,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from profiler.errors import ModelFileError
 from profiler.generation.cache_layout import find_layout
+from profiler.onnx_light import load_light
 from profiler.onnx_trial import sizes_that_run
 from profiler.proposals import made_up_symbol, propose_input
 from profiler.types import InputSpec, ModelInfo, ModelSource, TensorSpec
@@ -22,10 +23,10 @@ PASS_THROUGH = ("Cast", "Reshape", "Unsqueeze", "Squeeze", "Identity", "Flatten"
 
 
 def inspect(source: ModelSource) -> ModelInfo:
-    """Read the graph without its external weights. Raises ModelFileError."""
+    """Read the graph without its weights. Raises ModelFileError."""
     path = Path(source.path)
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = load_light(path)
     except Exception as error:
         # protobuf raises its own DecodeError, whose module differs between versions.
         raise ModelFileError(
@@ -98,14 +99,18 @@ def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def check_external_data(model: onnx.ModelProto, path: Path) -> None:
-    """Every external weights file must lie in the model's folder, and be long enough."""
+    """Every external weights file must lie in the model's folder, and be long enough.
+
+    The model's own file, in which `load_light` leaves them, may be behind a link.
+    """
     folder = path.parent.resolve()
     for tensor in all_tensors(model.graph):
         if not uses_external_data(tensor):
             continue
         info = ExternalDataInfo(tensor)
-        target = (folder / info.location).resolve()
-        if not target.is_relative_to(folder):
+        is_own = info.location == path.name
+        target = path if is_own else (folder / info.location).resolve()
+        if not is_own and not target.is_relative_to(folder):
             raise ModelFileError(
                 f"{path.name} keeps weights outside of its folder: {info.location}.",
                 "It was not read, since a model has no business there. Move the file in.",

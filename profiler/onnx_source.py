@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import onnx
 
@@ -14,11 +13,6 @@ LAYOUT_SUFFIXES = ("_nchwc", "_nhwc", "_NCHWc", "_NHWC")
 LAYOUT_OPS = ("ReorderInput", "ReorderOutput")
 # Its convolution adds its fourth input, then applies an activation.
 SUM_INPUT = 3
-
-
-def load_graph_only(path: Path) -> onnx.ModelProto:
-    """The model without its external data: names and edges are all that is needed."""
-    return onnx.load(str(path), load_external_data=False)
 
 
 class SourceMap:

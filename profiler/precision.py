@@ -16,7 +16,7 @@ import onnxruntime
 from profiler.conversion_time import keep_duration
 from profiler.errors import ConversionError
 from profiler.inputs import make_arrays
-from profiler.onnx_source import load_graph_only
+from profiler.onnx_light import load_light
 from profiler.types import Fill, InputSpec, ModelSource
 
 # Part of the cache's key: raise it when the same file would give another one.
@@ -126,7 +126,7 @@ def _prepared(source: Path, folder: Path) -> Path:
 
 
 def _names(source: Path) -> list[str]:
-    graph = load_graph_only(source).graph
+    graph = load_light(source).graph
     weights = {tensor.name for tensor in graph.initializer}
     return [value.name for value in graph.input if value.name not in weights]
 

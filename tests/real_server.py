@@ -12,15 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
-import pytest
 
 START_TIMEOUT_S = 90.0
-
-
-def needs_server() -> None:
-    """Skip the test where the extra `transformers[serving]` is not installed."""
-    for name in ("fastapi", "uvicorn", "openai"):
-        pytest.importorskip(name, reason="transformers[serving] is not installed")
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ class SuiteView(QWidget):
         self.earlier = QPushButton("Open Suite…", self)
         self.earlier.setToolTip("Show a suite that was run earlier, here or by dualscope suite")
         self.earlier.clicked.connect(self.open_wanted)
-        formats = {name: description for name, (description, _, _) in FORMATS.items()}
+        formats = {name: exporter.description for name, exporter in FORMATS.items()}
         menu = export_menu(formats, self.export_wanted.emit, self)
         self.export = menu_button("Export", menu, self)
         buttons = QHBoxLayout()

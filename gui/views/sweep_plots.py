@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from profiler.sweep.axes import is_number
-from profiler.sweep.results import Estimate
+from profiler.types import Estimate
 
 # Told apart without colour, too.
 SYMBOLS = ("o", "s", "t", "d", "p", "h")
@@ -96,7 +96,7 @@ class SweepPlot(pg.PlotWidget):  # type: ignore[misc]
     def _draw_one(self, series: Series, place: dict[str, float]) -> None:
         colour = theme.lane_colour(series.lane)
         xs = [place[value] for value in series.values]
-        sure = [(x, y) for x, y in zip(xs, series.ys, strict=True) if math.isfinite(y.high)]
+        sure = [(x, y) for x, y in zip(xs, series.ys, strict=True) if y.known]
         if len(sure) > 1:
             at = [x for x, _ in sure]
             low = pg.PlotCurveItem(at, [y.low for _, y in sure], pen=pg.mkPen(None))
@@ -150,7 +150,7 @@ class SweepPlot(pg.PlotWidget):  # type: ignore[misc]
     def _fit(self, xs: Sequence[float], ys: Sequence[Estimate], level: float | None) -> None:
         if not ys:
             return
-        tops = [y.high if math.isfinite(y.high) else y.value for y in ys]
+        tops = [y.high if y.known else y.value for y in ys]
         # One wide interval must not flatten all lines.
         top = min(max(tops), 2.0 * max(y.value for y in ys))
         self.setYRange(0, max(top, level or 0.0) * 1.05, padding=0)

@@ -29,7 +29,6 @@ from profiler.compare import lane_name
 from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
-    Estimate,
     LanePoint,
     axis_winners,
     comparison,
@@ -265,7 +264,7 @@ class SweepView(QWidget):
         for lane, label in enumerate(labels):
             points = [p for r in results if (p := lane_point(r, label)) is not None]
             indexes, values = [p.index for p in points], [p.values[axis] for p in points]
-            scaled = [_scaled(p.latency_ns, 1e-6) for p in points]
+            scaled = [p.latency_ns.scaled(1e-6) for p in points]
             latencies.append(Series(lane, indexes, values, scaled))
             rates.append(Series(lane, indexes, values, [p.throughput for p in points]))
             pairs = [(r, c) for r in results if (c := comparison(r, baseline, label)) is not None]
@@ -274,7 +273,7 @@ class SweepView(QWidget):
                     lane,
                     [r.point.index for r, _ in pairs],
                     [r.point.values[axis] for r, _ in pairs],
-                    [Estimate(c.speedup, c.low, c.high) for _, c in pairs],
+                    [c.estimate for _, c in pairs],
                 )
             )
         name = lane_name(next(s for s in sweep.plan.plan.engines if s.label == baseline))
@@ -397,7 +396,7 @@ def _figures(row: Row) -> list[str]:
     stats, latency = row.figures.stats, row.figures.latency_ns
     return [
         f"{stats.p50_ns / 1e6:.4g}",
-        interval_text(latency.low / 1e6, latency.high / 1e6),
+        interval_text(latency.scaled(1e-6)),
         f"{stats.p99_ns / 1e6:.4g}",
         f"{row.figures.throughput.value:.4g}",
         speedup_text(row.speedup) if row.speedup else "",
@@ -407,14 +406,10 @@ def _figures(row: Row) -> list[str]:
 
 def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
     if kind == "latency":
-        found = _scaled(point.latency_ns, 1e-6)
-        return found.value, f"{found.value:.3g} ms", f"{interval_text(found.low, found.high)} ms"
+        found = point.latency_ns.scaled(1e-6)
+        return found.value, f"{found.value:.3g} ms", f"{interval_text(found)} ms"
     found = point.throughput
-    return found.value, f"{found.value:.3g}", f"{interval_text(found.low, found.high)} a second"
-
-
-def _scaled(found: Estimate, factor: float) -> Estimate:
-    return Estimate(found.value * factor, found.low * factor, found.high * factor)
+    return found.value, f"{found.value:.3g}", f"{interval_text(found)} a second"
 
 
 def _fill(box: QComboBox, texts: list[str]) -> None:

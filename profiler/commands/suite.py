@@ -19,7 +19,7 @@ from profiler.suite.records import EntryFinished, EntryStarted, SuitePlan
 from profiler.suite.run import run_suite
 from profiler.suite.state import Suite
 from profiler.suite.suite_file import JSON
-from profiler.suite.table import csv_text, text
+from profiler.suite.table import FORMATS, text
 from profiler.sweep.table import duration_text
 from profiler.types import EngineFailed, PointState, Progress
 
@@ -108,5 +108,5 @@ def _write(suite: Suite, folder: Path, arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"{printed}\n")
     sys.stderr.write(f"suite: {folder}\n")
     if arguments.csv:
-        arguments.csv.write_text(csv_text(suite), encoding="utf-8")
+        FORMATS["csv"].write(suite, arguments.csv)
         sys.stderr.write(f"table: {arguments.csv}\n")

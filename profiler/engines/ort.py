@@ -20,8 +20,10 @@ from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
+from profiler.onnx_header import read_header
+from profiler.onnx_light import load_light
 from profiler.onnx_nested import Sources, WrittenOut, body_sources, has_bodies, name_bodies
-from profiler.onnx_source import SourceMap, load_graph_only
+from profiler.onnx_source import SourceMap
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores
 from profiler.types import Examined, InputSpec, Load, ModelGraph, ThreadUse, Traced
@@ -118,8 +120,8 @@ class OrtEngine:
         if self._optimized_path.exists():
             return
         self._write(self._optimized_path, self._session_options())
-        optimized = load_graph_only(self._optimized_path)
-        if has_bodies(optimized.graph):
+        if has_bodies(load_light(self._optimized_path).graph):
+            optimized = onnx.load(self._optimized_path, load_external_data=False)
             name_bodies(optimized.graph)
             onnx.save(optimized, self._optimized_path)
 
@@ -184,7 +186,8 @@ class OrtEngine:
             session = self._make_session(model, options)
             return list(session.run(list(outputs), self._feeds))
 
-        found = dict(collect_values(load_graph_only(self._model_path), names, run))
+        model = onnx.load(self._model_path, load_external_data=False)
+        found = dict(collect_values(model, names, run))
         save_outputs(path, list(found.values()))
         return tuple(found)
 
@@ -193,7 +196,7 @@ class OrtEngine:
         return tuple(item.name for item in self._session.get_outputs())
 
     def weights_bytes(self) -> int:
-        graph = load_graph_only(self._model_path).graph
+        graph = load_light(self._model_path).graph
         return sum(tensor_bytes(tensor) for tensor in graph.initializer)
 
     def close(self) -> None:
@@ -201,8 +204,8 @@ class OrtEngine:
 
     def _weights_go_beside(self) -> bool:
         """Large ones, and ones in a file that only the original model's folder has."""
-        weights = load_graph_only(self._model_path).graph.initializer
-        external = any(w.data_location == onnx.TensorProto.EXTERNAL for w in weights)
+        beside = read_header(self._model_path)
+        external = beside is not None and bool(beside.weights_files)
         return external or self.weights_bytes() > EXTERNAL_ABOVE_BYTES
 
     def _session_options(self) -> Any:
@@ -262,8 +265,8 @@ class OrtEngine:
         """Original nodes by profile name, at the first call, which returns the model's graph."""
         if self._sources is not None:
             return None
-        original = load_graph_only(self._model_path)
-        optimized = load_graph_only(self._optimized_path)
+        original = load_light(self._model_path)
+        optimized = load_light(self._optimized_path)
         self._shapes = NodeShapes(optimized)
         self._inner = body_sources(original.graph, optimized.graph)
         folder = self._model_path.parent
@@ -285,7 +288,7 @@ class OrtEngine:
             options = self._session_options()
             options.graph_optimization_level = GRAPH_LEVELS["disable"]
             self._write(path, options)
-        return load_graph_only(path)
+        return load_light(path)
 
 
 def _bound(session: Any, feeds: dict[str, Any], device: str) -> Any:

@@ -13,7 +13,7 @@ from profiler.session import Session
 __all__ = ["Exporter", "export", "formats"]
 
 
-def formats() -> dict[str, Exporter]:
+def formats() -> dict[str, Exporter[Session]]:
     """Exporters by name, sorted."""
     found = [
         importlib.import_module(f"{__name__}.{module.name}").EXPORTER
@@ -28,10 +28,4 @@ def export(session: Session, name: str, path: Path) -> None:
     known = formats()
     if name not in known:
         raise SessionFileError(f"There is no format {name!r}.", f"Use one of: {', '.join(known)}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(known[name].render(session), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SessionFileError(
-            f"{path} can't be written: {error.strerror}.", "Choose another folder."
-        ) from error
+    known[name].write(session, path)

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from profiler.session import Session
+from profiler.errors import SessionFileError
+
+Source = TypeVar("Source")
 
 
 @dataclass(frozen=True)
-class Exporter:
-    """`render` is a pure function of the session; `suffix` has its dot."""
+class Exporter(Generic[Source]):
+    """`render` is a pure function of a session, a sweep or a suite; `suffix` has its dot."""
 
     name: str
     suffix: str
     description: str
-    render: Callable[[Session], str]
+    render: Callable[[Source], str]
+
+    def write(self, source: Source, path: Path) -> None:
+        """Raises SessionFileError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.render(source), encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise SessionFileError(
+                f"{path} can't be written: {error.strerror}.", "Choose another folder."
+            ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 
 from profiler.errors import EngineError
+from profiler.onnx_light import load_light
 from profiler.types import CacheLayout, CacheTensor, InputSpec, TensorSpec
 
 # past_key_values.0.key; past_0_1; past_key_values_key_cache_0; cache_value_cache_3; past.0.value
@@ -218,7 +219,7 @@ def read_layout(path: Path) -> CacheLayout:
     """Of a file. Raises EngineError for one that can't generate text."""
     from profiler.onnx_inspection import declared_tensors
 
-    model = onnx.load(str(path), load_external_data=False)
+    model = load_light(path)
     layout, note = find_layout(model, *declared_tensors(model.graph))
     if layout is None:
         raise EngineError(

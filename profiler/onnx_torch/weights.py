@@ -12,10 +12,8 @@ import onnx.external_data_helper
 import onnx.numpy_helper
 
 from profiler.aligned import ALIGNMENT, aligned, aligned_bytes
+from profiler.onnx_light import LARGE_ELEMENTS
 from profiler.onnx_torch.values import Array
-
-# Shape inference may depend on the values of smaller ones, so these stay in the graph as well.
-LARGE_ELEMENTS = 1024
 
 
 def take_weights(model: onnx.ModelProto, folder: Path) -> dict[str, Array]:

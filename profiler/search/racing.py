@@ -24,6 +24,9 @@ from profiler.types import RaceRound
 
 # An arm is over the p99 limit when so many calls above it came with less than this chance.
 P99_ERROR = 0.01
+# Rounds are short: seven may be over in a second, and what disturbs the machine for a second must
+# not put out an arm (one with fewer threads stands it better). A machine that is busy stays so.
+BUSY_ROUNDS = 20
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -48,9 +51,10 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 def used(rounds: Sequence[RaceRound]) -> list[RaceRound]:
-    """Rounds that count: not disturbed, or all where most were."""
+    """Rounds that count: not disturbed, or all where most of `BUSY_ROUNDS` or more were."""
     calm = [item for item in rounds if not item.disturbed]
-    return calm if 2 * len(calm) >= len(rounds) else list(rounds)
+    is_busy = len(rounds) >= BUSY_ROUNDS and 2 * len(calm) < len(rounds)
+    return list(rounds) if is_busy else calm
 
 
 def standings(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from profiler.suite.records import Estimate, LaneResult, Row
-from profiler.types import EngineKind
+from profiler.suite.records import LaneResult, Row
+from profiler.types import EngineKind, Estimate
 
 
 def against_eager(row: Row) -> Row:
@@ -32,9 +32,9 @@ def saved(ratio: Estimate | None) -> Estimate | None:
     """Share of the baseline's time that a lane saves which is so many times faster."""
     if ratio is None:
         return None
-    low = None if ratio.low is None else 1 - 1 / ratio.low
-    high = None if ratio.high is None else 1 - 1 / ratio.high
-    return Estimate(value=1 - 1 / ratio.value, low=low, high=high)
+    if not ratio.known:
+        return Estimate(1 - 1 / ratio.value)
+    return Estimate(1 - 1 / ratio.value, 1 - 1 / ratio.low, 1 - 1 / ratio.high)
 
 
 def over_torch(row: Row, torch: LaneResult) -> Estimate | None:
@@ -51,11 +51,10 @@ def over_torch(row: Row, torch: LaneResult) -> Estimate | None:
     one, other = ort.speedup, torch.speedup
     if one is None or other is None:
         return None
-    ends = (one.low, one.high, other.low, other.high)
-    if any(not end for end in ends):
-        return Estimate(value=one.value / other.value)
-    low, high, other_low, other_high = (float(end or 0.0) for end in ends)
-    return Estimate(value=one.value / other.value, low=low / other_high, high=high / other_low)
+    ratio = one.value / other.value
+    if not (one.known and other.known):
+        return Estimate(ratio)
+    return Estimate(ratio, one.low / other.high, one.high / other.low)
 
 
 def fastest(row: Row, engine: EngineKind) -> LaneResult | None:
@@ -77,10 +76,6 @@ def is_torch(lane: LaneResult) -> bool:
     return lane.engine is not EngineKind.ORT
 
 
-def upper(found: Estimate) -> float:
-    return float("inf") if found.high is None else found.high
-
-
 def missing(row: Row) -> str:
     """Why there is no interval."""
     failures = [lane.failure for lane in row.lanes if lane.failure]
@@ -91,11 +86,10 @@ def missing(row: Row) -> str:
 
 
 def percent(found: Estimate) -> str:
-    low, high = found.low or 0.0, found.high or 0.0
-    return f"{found.value:.0%} [{low:.0%} to {high:.0%}]"
+    return f"{found.value:.0%} [{found.low:.0%} to {found.high:.0%}]"
 
 
 def times(found: Estimate) -> str:
-    if found.low is None or found.high is None:
+    if not found.known:
         return f"{found.value:.2f}x (no interval)"
     return f"{found.value:.2f}x [{found.low:.2f}-{found.high:.2f}]"

@@ -7,7 +7,7 @@ import enum
 from msgspec import Struct
 
 from profiler.suite.catalogue import SuiteModel
-from profiler.types import EngineKind, Event, PointState, Verdict
+from profiler.types import EngineKind, Estimate, Event, PointState, Verdict
 
 CPU = "cpu"
 
@@ -24,6 +24,10 @@ class ClaimVerdict(enum.StrEnum):
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
     UNRESOLVED = "unresolved"
+
+
+# A verdict, and the figures that it rests on.
+Judged = tuple[ClaimVerdict, str]
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -45,14 +49,6 @@ class SuitePlan(Struct, frozen=True, kw_only=True):
     budget_s: float
     quick: bool = False
     left_out: tuple[str, ...] = ()
-
-
-class Estimate(Struct, frozen=True, kw_only=True):
-    """A figure with its 95 % interval; None where too little was measured for one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class LaneResult(Struct, frozen=True, kw_only=True):

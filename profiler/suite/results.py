@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-
-import numpy as np
-
 from profiler.generation.metrics import METRICS, comparisons, generation_stats, timed_turns
 from profiler.lanes import ONNX
-from profiler.measured import mean_ratio
+from profiler.measured import mean_ratio, over_launches
 from profiler.session import Session
-from profiler.stats import launches_estimate
-from profiler.suite.records import Entry, Estimate, LaneResult, Row, Step
-from profiler.types import Comparison
+from profiler.suite.records import Entry, LaneResult, Row, Step
+from profiler.types import Comparison, Estimate
 
 # As `conversion_check.dynamic_note` writes it.
 FIXED = "Fixed by the conversion: "
@@ -80,9 +74,9 @@ def _lane(session: Session, label: str, step: Step, against: dict[str, Compariso
         engine=spec.engine,
         provider=str(spec.options.get("execution_provider", "")),
         latency_ns=latency,
-        speedup=estimate(compared.speedup, compared.low, compared.high) if compared else None,
+        speedup=stored(compared.estimate) if compared else None,
         verdict=compared.verdict if compared else None,
-        machine_time=estimate(ratio.value, ratio.low, ratio.high) if ratio else None,
+        machine_time=stored(ratio) if ratio else None,
         mean_ns=mean_ns,
         outputs_agree=outputs.agree if outputs else None,
         largest_difference=largest,
@@ -102,7 +96,7 @@ def _latency(session: Session, label: str, step: Step) -> tuple[Estimate | None,
             return None, 0.0
         medians = session.medians[label].items()
         values = {index: value for index, value in medians if index not in aside}
-        return _over_launches(session, values), stats.mean_ns
+        return stored(over_launches(session, values)), stats.mean_ns
     found = generation_stats(session, label)
     if found is None:
         return None, 0.0
@@ -110,20 +104,9 @@ def _latency(session: Session, label: str, step: Step) -> tuple[Estimate | None,
     measured = {turn.index: measure(turn.generations) for turn in timed_turns(session, label)}
     values = {index: value for index, value in measured.items() if value is not None}
     spread = found.ttft if step is Step.PREFILL else found.itl
-    return _over_launches(session, values), spread.mean
+    return stored(over_launches(session, values)), spread.mean
 
 
-def _over_launches(session: Session, values: dict[int, float]) -> Estimate:
-    """With the statistics of a comparison. `values` by round."""
-    launches: dict[int, list[float]] = defaultdict(list)
-    for index, value in values.items():
-        launches[session.launches[index]].append(value)
-    arrays = [np.asarray(found) for _, found in sorted(launches.items())]
-    return estimate(*launches_estimate(arrays))
-
-
-def estimate(value: float, low: float, high: float) -> Estimate:
-    """Without bounds where there is no interval yet."""
-    if not math.isfinite(high):
-        return Estimate(value=value)
-    return Estimate(value=value, low=low, high=high)
+def stored(found: Estimate) -> Estimate:
+    """As a file can hold it: JSON has no infinity, and leaves out what is a default."""
+    return found if found.known else Estimate(found.value)

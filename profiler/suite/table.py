@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from profiler.compare import counted
 from profiler.console import printable
-from profiler.suite.records import Estimate, LaneResult, Row
+from profiler.exporters.base import Exporter
+from profiler.suite.records import LaneResult, Row
 from profiler.suite.state import Suite
-from profiler.types import PointState
+from profiler.types import Estimate, PointState
 
 COLUMNS = ("model", "workload", "lane", "p50, ms [95 %]", "against eager [95 %]", "verdict")
 NONE = "–"
@@ -62,7 +63,7 @@ def milliseconds(found: Estimate | None) -> str:
     """`45.2 [44.9–45.8]`."""
     if found is None:
         return NONE
-    if found.low is None or found.high is None:
+    if not found.known:
         return f"{found.value / 1e6:.4g} (no interval)"
     return f"{found.value / 1e6:.4g} [{found.low / 1e6:.4g}–{found.high / 1e6:.4g}]"
 
@@ -71,7 +72,7 @@ def times(found: Estimate | None) -> str:
     """`1.60× [1.55–1.66]`."""
     if found is None:
         return NONE
-    if found.low is None or found.high is None:
+    if not found.known:
         return f"{found.value:.2f}× (no interval)"
     return f"{found.value:.2f}× [{found.low:.2f}–{found.high:.2f}]"
 
@@ -171,12 +172,15 @@ def _flat(row: Row, lane: LaneResult) -> dict[str, object]:
 
 
 def _numbers(name: str, found: Estimate | None) -> dict[str, object]:
-    ends = (None, None, None) if found is None else (found.value, found.low, found.high)
-    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+    ends = (found.low, found.high) if found and found.known else (None, None)
+    values = (found.value if found else None, *ends)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
-# What it is called, its file's suffix, and who writes it.
-FORMATS: dict[str, tuple[str, str, Callable[[Suite], str]]] = {
-    "markdown": ("Markdown", ".md", markdown),
-    "csv": ("CSV", ".csv", csv_text),
+FORMATS = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter("markdown", ".md", "Markdown", markdown),
+        Exporter("csv", ".csv", "CSV", csv_text),
+    )
 }

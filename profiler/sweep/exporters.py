@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from profiler.errors import SessionFileError
+from profiler.exporters.base import Exporter
 from profiler.sweep.html import render_html
 from profiler.sweep.results import (
-    Estimate,
     axis_winners,
     crossings,
     fastest,
@@ -27,6 +24,7 @@ from profiler.sweep.results import (
 from profiler.sweep.results import lane_points as all_lane_points
 from profiler.sweep.state import Sweep
 from profiler.sweep.table import Row, rows
+from profiler.types import Estimate
 
 FORMAT = 1
 COLUMNS = (
@@ -52,16 +50,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class SweepExporter:
-    """`render` is a pure function of the sweep; `suffix` has its dot."""
-
-    name: str
-    suffix: str
-    description: str
-    render: Callable[[Sweep], str]
-
-
 def render_csv(sweep: Sweep) -> str:
     """One row a lane and point; what isn't known is empty."""
     text = io.StringIO()
@@ -85,8 +73,7 @@ def _cells(row: Row) -> dict[str, Any]:
         values |= _estimate("throughput{}_per_s", found.throughput)
         values |= {"work": found.work, "iterations": stats.iterations}
     if speedup is not None:
-        values |= {"speedup": speedup.speedup, "verdict": speedup.verdict.value}
-        values |= {"speedup_low": speedup.low, "speedup_high": _finite(speedup.high)}
+        values |= {**_estimate("speedup{}", speedup.estimate), "verdict": speedup.verdict.value}
     return values | {"outputs_agree": row.agree}
 
 
@@ -94,12 +81,8 @@ def _estimate(name: str, found: Estimate) -> dict[str, float | None]:
     return {
         name.format(""): found.value,
         name.format("_low"): found.low,
-        name.format("_high"): _finite(found.high),
+        name.format("_high"): found.high if found.known else None,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def render_json(sweep: Sweep) -> str:
@@ -156,9 +139,9 @@ def _crossings(sweep: Sweep) -> list[dict[str, Any]]:
 FORMATS = {
     exporter.name: exporter
     for exporter in (
-        SweepExporter("csv", ".csv", "Table (CSV)", render_csv),
-        SweepExporter("html", ".html", "Report (HTML)", render_html),
-        SweepExporter("json", ".json", "Everything (JSON)", render_json),
+        Exporter("csv", ".csv", "Table (CSV)", render_csv),
+        Exporter("html", ".html", "Report (HTML)", render_html),
+        Exporter("json", ".json", "Everything (JSON)", render_json),
     )
 }
 
@@ -169,10 +152,4 @@ def export_sweep(sweep: Sweep, name: str, path: Path) -> None:
         raise SessionFileError(
             f"A sweep can't be written as {name!r}.", f"Use one of: {', '.join(FORMATS)}."
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(FORMATS[name].render(sweep), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SessionFileError(
-            f"{path} can't be written: {error.strerror}.", "Choose another folder."
-        ) from error
+    FORMATS[name].write(sweep, path)

@@ -12,7 +12,6 @@ from profiler.compare import lane_name
 from profiler.report.tables import table
 from profiler.sweep.axes import is_number, unit_of
 from profiler.sweep.results import (
-    Estimate,
     comparison,
     findings,
     lane_point,
@@ -22,7 +21,7 @@ from profiler.sweep.results import (
 )
 from profiler.sweep.state import PointResult, Sweep
 from profiler.sweep.table import interval_text, progress_text, rows, speedup_text
-from profiler.types import Comparison, Verdict
+from profiler.types import Comparison, Estimate, Verdict
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report" / "sweep.html"
 # Okabe and Ito's palette: told apart with any colour vision.
@@ -125,7 +124,7 @@ def _x(values: Sequence[str], value: str) -> float:
 def _latencies(
     results: Sequence[PointResult], labels: Sequence[str], values: Sequence[str]
 ) -> list[Line]:
-    return _lines(results, labels, values, lambda p: _scaled(p.latency_ns, 1e-6))
+    return _lines(results, labels, values, lambda p: p.latency_ns.scaled(1e-6))
 
 
 def _throughputs(
@@ -155,13 +154,8 @@ def _speedups(
         pairs = [(r, c) for r in results if (c := comparison(r, baseline, label)) is not None]
         xs = [_x(values, r.point.values[0]) for r, _ in pairs]
         if pairs:
-            ys = [Estimate(c.speedup, c.low, c.high) for _, c in pairs]
-            found.append(Line(label, xs, ys))
+            found.append(Line(label, xs, [c.estimate for _, c in pairs]))
     return found
-
-
-def _scaled(found: Estimate, factor: float) -> Estimate:
-    return Estimate(found.value * factor, found.low * factor, found.high * factor)
 
 
 def _plot(
@@ -174,7 +168,7 @@ def _plot(
 ) -> str:
     """Lines with bands; the axis is logarithmic where its values are powers apart."""
     xs = [x for line in lines for x in line.xs]
-    tops = [y.high if math.isfinite(y.high) else y.value for line in lines for y in line.ys]
+    tops = [y.high if y.known else y.value for line in lines for y in line.ys]
     top = max(tops) * 1.06 or 1.0
     logarithmic = is_number(values) and min(xs) > 0 and max(xs) / min(xs) >= 8
 
@@ -197,7 +191,7 @@ def _plot(
             )
     for line in lines:
         colour = COLOURS[labels.index(line.label) % len(COLOURS)]
-        sure = [(x, y) for x, y in zip(line.xs, line.ys, strict=True) if math.isfinite(y.high)]
+        sure = [(x, y) for x, y in zip(line.xs, line.ys, strict=True) if y.known]
         upper = [f"{px(x):.1f},{py(y.high):.1f}" for x, y in sure]
         lower = [f"{px(x):.1f},{py(y.low):.1f}" for x, y in reversed(sure)]
         if len(sure) > 1:
@@ -306,7 +300,7 @@ def _table(sweep: Sweep) -> str:
             (
                 *head,
                 f"{stats.p50_ns / 1e6:.4g}",
-                interval_text(latency.low / 1e6, latency.high / 1e6),
+                interval_text(latency.scaled(1e-6)),
                 f"{stats.p99_ns / 1e6:.4g}",
                 f"{row.figures.throughput.value:.4g}",
                 escape(speedup_text(row.speedup)) if row.speedup else "",

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from profiler.compare import compare_rounds, lane_name
+from profiler.measured import over_launches, timed
 from profiler.session import Session
-from profiler.stats import launches_estimate
 from profiler.sweep.axes import describe, is_number, unit_of, work_of
 from profiler.sweep.state import PointResult, Sweep
-from profiler.types import Comparison, LatencyStats, Round, RoundKind, SweepAxis, Verdict
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval; (value, 0, inf) while there are too few rounds for one."""
-
-    value: float
-    low: float
-    high: float
+from profiler.types import Comparison, Estimate, LatencyStats, Round, SweepAxis, Verdict
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ def _lane_point(result: PointResult, label: str) -> LanePoint | None:
         label=label,
         index=result.point.index,
         values=result.point.values,
-        latency_ns=_estimate(session, label, lambda r: float(np.median(r.latencies_ns))),
+        latency_ns=_estimate(session, label, _median),
         throughput=_estimate(session, label, lambda r: work * _rate(r)),
         stats=stats,
         work=work,
@@ -92,13 +82,8 @@ def _rate(turn: Round) -> float:
     return 1e9 / max(float(np.mean(turn.latencies_ns)), 1.0)
 
 
-def _estimate(session: Session, label: str, value: object) -> Estimate:
-    assert callable(value)
-    aside, launches = session.set_aside(), defaultdict[int, list[float]](list)
-    for turn in session.rounds.get(label, ()):
-        if turn.kind is RoundKind.TIMED and turn.index not in aside:
-            launches[turn.launch].append(value(turn))
-    return Estimate(*launches_estimate([np.array(v) for _, v in sorted(launches.items())]))
+def _estimate(session: Session, label: str, value: Callable[[Round], float]) -> Estimate:
+    return over_launches(session, {turn.index: value(turn) for turn in timed(session, label)})
 
 
 def lane_points(sweep: Sweep) -> list[LanePoint]:

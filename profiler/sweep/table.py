@@ -10,7 +10,7 @@ from profiler.console import printable
 from profiler.sweep.axes import describe
 from profiler.sweep.results import LanePoint, comparison, findings, lane_point
 from profiler.sweep.state import PointResult, Sweep
-from profiler.types import Comparison, PointState
+from profiler.types import Comparison, Estimate, PointState
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _figures(row: Row) -> str:
     if row.figures is None:
         return f"  {row.reason or row.state}"
     stats, latency = row.figures.stats, row.figures.latency_ns
-    interval = interval_text(latency.low / 1e6, latency.high / 1e6)
+    interval = interval_text(latency.scaled(1e-6))
     text = f"{stats.p50_ns / 1e6:>10.4g}{interval:>20}{stats.p99_ns / 1e6:>10.4g}"
     text += f"{row.figures.throughput.value:>10.4g}"
     if row.speedup is not None:
@@ -103,14 +103,14 @@ def _figures(row: Row) -> str:
     return text + ("  other outputs" if row.agree is False else "")
 
 
-def interval_text(low: float, high: float) -> str:
+def interval_text(found: Estimate) -> str:
     """`1.234–1.301`, or a dash while there is no interval."""
-    return f"{low:.4g}–{high:.4g}" if math.isfinite(high) else "–"
+    return f"{found.low:.4g}–{found.high:.4g}" if found.known else "–"
 
 
 def speedup_text(found: Comparison) -> str:
     """`1.52 [1.48–1.55] faster`."""
-    if not math.isfinite(found.high):
+    if not found.estimate.known:
         return f"{found.speedup:.2f} unresolved"
     return f"{found.speedup:.2f} [{found.low:.2f}–{found.high:.2f}] {found.verdict.value}"
 

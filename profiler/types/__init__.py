@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from profiler.types.derived import Comparison, LatencyStats, OperatorRow, Verdict
+from profiler.types.derived import Comparison, Estimate, LatencyStats, OperatorRow, Verdict
 from profiler.types.events import (
     AnyEvent,
     AnySweepEvent,
@@ -147,6 +147,7 @@ __all__ = [
     "EngineKind",
     "EngineReady",
     "EngineSpec",
+    "Estimate",
     "Event",
     "Examined",
     "Factory",

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import enum
+import math
 
 from msgspec import Struct
+
+
+class Estimate(Struct, frozen=True, omit_defaults=True):
+    """A figure and its 95 % interval; (value, 0, inf) where too little is known for one."""
+
+    value: float
+    low: float = 0.0
+    high: float = math.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.high)
+
+    def scaled(self, factor: float) -> Estimate:
+        """In another unit; `factor` is positive."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
 
 class Verdict(enum.StrEnum):
@@ -44,6 +62,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     rounds: int
     launches: int = 1
     set_aside: int = 0
+
+    @property
+    def estimate(self) -> Estimate:
+        return Estimate(self.speedup, self.low, self.high)
 
 
 class OperatorRow(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ import onnxruntime
 import pytest
 from onnx import helper
 
-from profiler.onnx_source import SourceMap, load_graph_only
+from profiler.onnx_light import load_light
+from profiler.onnx_source import SourceMap
 from tests.profiler.onnx_torch import models
 
 on_x86 = pytest.mark.skipif(
@@ -26,7 +27,7 @@ def optimized(content: bytes, folder: Path) -> tuple[onnx.ModelProto, onnx.Model
     options.log_severity_level = 3
     options.optimized_model_filepath = str(folder / "optimized.onnx")
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return load_graph_only(path), load_graph_only(folder / "optimized.onnx")
+    return load_light(path), load_light(folder / "optimized.onnx")
 
 
 def covered_types(original: onnx.ModelProto, result: onnx.ModelProto) -> dict[str, list[str]]:
@@ -151,7 +152,7 @@ def test_only_the_graph_is_read(tmp_path: Path) -> None:
     path = tmp_path / "external.onnx"
     onnx.save(model, str(path), save_as_external_data=True, location="weights", size_threshold=0)
     (tmp_path / "weights").unlink()
-    assert [node.name for node in load_graph_only(path).graph.node] == [
+    assert [node.name for node in load_light(path).graph.node] == [
         "layer/first",
         "layer/relu",
         "layer/second",

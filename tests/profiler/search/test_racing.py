@@ -96,8 +96,22 @@ def test_disturbed_rounds_do_not_count_unless_most_are() -> None:
     arms = {"a": [1e6] * 8 + [9e6] * 2, "b": [2e6] * 10}
     few = rounds_of(arms, disturbed=frozenset({8, 9}))
     assert racing.standings(few, ["a", "b"], comparisons=1)[0].rounds == 8
+    # For a moment only, as far as is known: they wait.
     most = rounds_of(arms, disturbed=frozenset(range(2, 10)))
-    assert racing.standings(most, ["a", "b"], comparisons=1)[0].rounds == 10
+    assert racing.standings(most, ["a", "b"], comparisons=1)[0].rounds == 2
+    long = {name: values * 2 for name, values in arms.items()}
+    busy = rounds_of(long, disturbed=frozenset(range(2, 20)))
+    assert racing.standings(busy, ["a", "b"], comparisons=1)[0].rounds == 20
+
+
+def test_a_moment_of_other_work_puts_nobody_out() -> None:
+    arms = {"threads": [5e6] * 8 + [1e6] * 10, "alone": [2e6] * 18}
+    disturbed = frozenset(range(8))
+    for count in range(1, 18):
+        some = {name: values[:count] for name, values in arms.items()}
+        found = racing.standings(rounds_of(some, disturbed=disturbed), list(arms), comparisons=1)
+        assert all(standing.label == "alone" for standing in racing.out(found))
+    assert [standing.label for standing in racing.out(found)] == ["alone"]
 
 
 def test_a_winner_that_is_not_the_fastest_is_what_others_are_set_against() -> None:

@@ -7,10 +7,11 @@ import msgspec
 from profiler.session import Session
 from profiler.suite.catalogue import chosen
 from profiler.suite.records import Entry, Step
-from profiler.suite.results import FIXED, estimate, rows
+from profiler.suite.results import FIXED, rows, stored
 from profiler.types import (
     EngineKind,
     EngineSpec,
+    Estimate,
     Generated,
     GenerationPlan,
     Generations,
@@ -96,7 +97,9 @@ def test_generated_text_has_a_row_for_prefill_and_one_for_decode() -> None:
 def test_before_the_run_and_without_an_interval() -> None:
     (model,) = chosen(["gpt-2"])
     assert rows(Entry(key=model.key, model=model), Session()) == ()
-    assert estimate(2.0, 0.0, float("inf")).high is None
+    unsure = Estimate(2.0, 0.0, float("inf"))
+    held = msgspec.json.encode(stored(unsure))
+    assert msgspec.json.decode(held, type=Estimate) == unsure
 
 
 def _round(label: str, index: int, latency_ns: int) -> Round:

@@ -8,10 +8,10 @@ import io
 import msgspec
 
 from profiler.suite.planning import suite_plan
-from profiler.suite.records import EntryResult, Estimate
+from profiler.suite.records import EntryResult
 from profiler.suite.state import Suite
 from profiler.suite.table import csv_text, markdown, milliseconds, text, times
-from profiler.types import EngineKind, PointState
+from profiler.types import EngineKind, Estimate, PointState
 from tests.profiler.suite.driving import HERE
 from tests.profiler.suite.test_claims import lane, row
 from tests.suite_models import SMALL

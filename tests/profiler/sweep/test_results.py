@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from profiler.sweep.results import Crossing, Estimate, LanePoint, crossings, pareto_front
-from profiler.types import LatencyStats, SweepAxis
+from profiler.sweep.results import Crossing, LanePoint, crossings, pareto_front
+from profiler.types import Estimate, LatencyStats, SweepAxis
 
 AXIS = SweepAxis(name="batch", values=("1", "2", "4", "8"))
 

@@ -7,15 +7,18 @@ model's weights would be there three times once they are copied into memory of t
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+from onnx.external_data_helper import ExternalDataInfo
 
-from profiler.onnx_torch.weights import LARGE_ELEMENTS
 from profiler.protobuf import LENGTH, Buffer, Field, fields
 
-# More than `take_weights` leaves in the graph, of the widest type.
+# Shape inference may depend on the values of smaller tensors.
+LARGE_ELEMENTS = 1024
+# Larger than those, of the widest type.
 LARGE_BYTES = 16 * LARGE_ELEMENTS + 1
 # By message: fields that may hold a weight, as onnx.proto numbers them, and what they are.
 _NESTED: Mapping[str, Mapping[int, str]] = {
@@ -43,6 +46,20 @@ def load_light(path: Path) -> onnx.ModelProto:
     if content is None:
         return onnx.load(str(path), load_external_data=False)
     return onnx.load_from_string(content)
+
+
+def external_bytes(tensor: onnx.TensorProto, folder: Path) -> bytes | None:
+    """Data of a tensor that isn't in the message; None where it can't be had from that folder."""
+    info = ExternalDataInfo(tensor)
+    place = Path(os.path.normpath(folder / info.location))
+    if not place.is_relative_to(os.path.normpath(folder)):
+        return None
+    try:
+        with place.open("rb") as file:
+            file.seek(int(info.offset or 0))
+            return file.read(int(info.length) if info.length else -1)
+    except (OSError, ValueError):
+        return None
 
 
 def _without_data(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from profiler.aligned import ALIGNMENT
+from profiler.onnx_light import LARGE_BYTES, load_light
 from profiler.onnx_torch import import_onnx
-from profiler.onnx_torch.loading import LARGE_BYTES, load_light
 from tests.profiler.onnx_torch import models
 
 SIZE = 100
