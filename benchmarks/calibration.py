@@ -26,22 +26,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec  # noqa: E402
-import numpy as np  # noqa: E402
+import msgspec
+import numpy as np
 
-from benchmarks.models import equal_blocks  # noqa: E402
-from profiler.compare import ENGINE_NAMES  # noqa: E402
-from profiler.environment import describe_environment  # noqa: E402
-from profiler.jobs import inspect_model  # noqa: E402
-from profiler.lane import Lane  # noqa: E402
-from profiler.model_file import identify  # noqa: E402
-from profiler.plan import default_plan  # noqa: E402
-from profiler.session import Session  # noqa: E402
-from profiler.supervisor import run as run_plan  # noqa: E402
-from profiler.types import (  # noqa: E402
+from benchmarks.models import equal_blocks
+from profiler.compare import ENGINE_NAMES
+from profiler.environment import describe_environment
+from profiler.jobs import inspect_model
+from profiler.lane import Lane
+from profiler.model_file import identify
+from profiler.plan import default_plan
+from profiler.session import Session
+from profiler.supervisor import run as run_plan
+from profiler.types import (
     EngineKind,
     EngineSpec,
     Load,
@@ -51,6 +50,7 @@ from profiler.types import (  # noqa: E402
     WarmupRule,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "calibration.jsonl"
 PLOTS = ROOT / "docs" / "plots"
 BLOCKS = 100

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from profiler.freed_memory import can_keep
 from profiler.lanes import takes
 from profiler.plan import default_engines
 from profiler.types import EngineKind, EngineSpec, ModelKind, SearchPlan
@@ -223,10 +224,12 @@ def _torch_space(plan: SearchPlan, engines: Sequence[EngineKind]) -> Space:
     ]
     devices = [Choice(device="cuda:0")] if plan.cuda_devices else []
     threads = [Choice({"intra_op_threads": count}) for count in thread_counts(plan.cores)]
+    memory = [Choice({"keep_memory": True})] if can_keep() else []
     axes = (
         Axis("device", (Choice(), *devices)),
         Axis("threads", (Choice(), *threads)),
         Axis("way", (Choice(), *ways)),
+        Axis("memory", (Choice(), *memory), _on_cpu),
     )
     return Space(TORCH, start, tuple(axis for axis in axes if len(axis.choices) > 1))
 

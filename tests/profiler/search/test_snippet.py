@@ -155,8 +155,10 @@ def test_every_fill_gives_the_same_values(tmp_path: Path) -> None:
 
 def test_torchscript_frozen(tmp_path: Path) -> None:
     model = identify(model_zoo.torchscript(tmp_path))
-    spec = EngineSpec(label="script", engine=EngineKind.TORCH_SCRIPT, options={"freeze": True})
-    assert "torch.jit.freeze" in check(spec, model, IMAGE, tmp_path)
+    options: Options = {"freeze": True, "keep_memory": True}
+    spec = EngineSpec(label="script", engine=EngineKind.TORCH_SCRIPT, options=options)
+    text = check(spec, model, IMAGE, tmp_path)
+    assert "torch.jit.freeze" in text and ".mallopt(parameter, value)" in text
 
 
 def test_a_pickled_module_names_its_classes_and_nothing_else_loads(tmp_path: Path) -> None:

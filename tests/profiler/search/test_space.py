@@ -127,6 +127,18 @@ def test_pytorch_starts_as_it_runs_such_a_file(kind: ModelKind, start: str, ways
     assert set(others(torch, "way")) == ways
 
 
+@pytest.mark.parametrize(
+    ("glibc", "choices"), [(True, {"torch-eager,keep_memory=true"}), (False, set())]
+)
+def test_pytorch_may_keep_freed_memory_where_glibc_can(
+    monkeypatch: pytest.MonkeyPatch, glibc: bool, choices: set[str]
+) -> None:
+    monkeypatch.setattr("profiler.search.space.can_keep", lambda: glibc)
+    torch = spaces(search_plan(ModelKind.ONNX))[-1]
+    found = set(others(torch, "memory")) if "memory" in {a.name for a in torch.axes} else set()
+    assert found == choices
+
+
 def test_only_engines_that_were_asked_for() -> None:
     (only,) = spaces(search_plan(engines=[EngineKind.TORCH_COMPILE]))
     assert only.default().label == "torch-compile"
