@@ -10,22 +10,53 @@ isn't over before they rest.
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from pathlib import Path
 
 # Windows counts a process's CPU time in ticks of 1/64 s.
 WINDOW_S = 0.032 if sys.platform == "win32" else 0.002
 BUSY_SHARE = 0.2
 LIMIT_S = 0.25
+# Linux tells each thread's state. Its CPU times of threads on other cores are as old as the last
+# tick, 4 ms or more: a spinning thread seems to rest in one window of three.
+THREADS = Path("/proc/self/task")
 
 
 def wait_for_rest(limit_s: float = LIMIT_S) -> bool:
-    """Sleep until this process takes less than a fifth of one core; False at the limit."""
+    """Sleep until no other thread of this process runs; False at the limit.
+
+    Where the system doesn't tell the state of threads: until they take less than a fifth of a core.
+    """
     deadline = time.perf_counter() + limit_s
-    while True:
-        cpu_s, started = time.process_time(), time.perf_counter()
-        time.sleep(WINDOW_S)
-        now = time.perf_counter()
-        if time.process_time() - cpu_s < BUSY_SHARE * (now - started):
-            return True
-        if now >= deadline:
+    busy = _others_run if THREADS.is_dir() else _takes_time
+    while busy():
+        if time.perf_counter() >= deadline:
             return False
+    return True
+
+
+def _others_run() -> bool:
+    """Whether another thread runs or could; then some time has passed on return."""
+    own = str(threading.get_native_id())
+    running = any(task.name != own and _state(task) == "R" for task in THREADS.iterdir())
+    if running:
+        time.sleep(WINDOW_S)
+    return running
+
+
+def _state(task: Path) -> str:
+    """One letter, as `proc(5)` has it; "" of a thread that has ended meanwhile."""
+    try:
+        text = (task / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # The name before it stands in brackets, and may hold some.
+    return text.rpartition(")")[2].strip()[:1]
+
+
+def _takes_time() -> bool:
+    """Whether this process takes much time within a window, which it sleeps."""
+    cpu_s, started = time.process_time(), time.perf_counter()
+    time.sleep(WINDOW_S)
+    return time.process_time() - cpu_s >= BUSY_SHARE * (time.perf_counter() - started)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -47,9 +51,25 @@ def test_it_waits_until_threads_rest_or_the_limit(
 ) -> None:
     script = ScriptedTime(busy, until_s)
     monkeypatch.setattr(rest, "time", script)
+    monkeypatch.setattr(rest, "THREADS", Path("no such folder"))
     assert rest.wait_for_rest(limit_s=9.5 * rest.WINDOW_S) is rests
     assert script.now_s == pytest.approx(after_windows * rest.WINDOW_S)
 
 
 def test_an_idle_process_rests() -> None:
+    assert rest.wait_for_rest(limit_s=30.0)
+
+
+def work() -> None:
+    """A second or so without the interpreter, as an engine's threads do."""
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000)
+
+
+@pytest.mark.skipif(not rest.THREADS.is_dir(), reason="needs the state of threads")
+def test_a_thread_that_works_does_not_rest() -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.02)
+    assert not rest.wait_for_rest(limit_s=0.1)
+    thread.join()
     assert rest.wait_for_rest(limit_s=30.0)
