@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.noise import Conditions, disturbance
 from profiler.outputs import Array
 from profiler.placement import kept_off
 from profiler.search import racing
@@ -220,14 +219,13 @@ class Race:
             count = lane.calls_in(plan.turn_ns)
             yield from self._taken(self.group.turn(lane, RoundKind.TIMED, index, count))
         turns = self.seen.latest(index)
-        reasons = [disturbance(turn, Conditions(), plan.noise) for turn in turns]
         made = RaceRound(
             time_ns=time.time_ns(),
             race=self.number,
             index=index,
             launch=self.group.launch,
             medians_ns={turn.label: float(np.median(turn.latencies_ns)) for turn in turns},
-            disturbed=next(filter(None, reasons), ""),
+            disturbed=racing.disturbed(turns, plan.noise),
         )
         self.rounds.append(made)
         yield made

@@ -15,12 +15,14 @@ import functools
 import math
 from collections.abc import Mapping, Sequence, Set
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
 from profiler.compare import SAME_WITHIN
+from profiler.noise import Conditions, disturbance
 from profiler.stats import LAUNCH_SPREAD, launches_estimate, paired_ratios, usable_launches
-from profiler.types import RaceRound
+from profiler.types import NoiseRule, RaceRound, Round
 
 # An arm is over the p99 limit when so many calls above it came with less than this chance.
 P99_ERROR = 0.01
@@ -55,6 +57,21 @@ def used(rounds: Sequence[RaceRound]) -> list[RaceRound]:
     calm = [item for item in rounds if not item.disturbed]
     is_busy = len(rounds) >= BUSY_ROUNDS and 2 * len(calm) < len(rounds)
     return list(rounds) if is_busy else calm
+
+
+def disturbed(turns: Sequence[Round], rule: NoiseRule) -> str:
+    """Why the round of these turns is disturbed, or "": by the mean over its turns.
+
+    The kernel counts CPU time in ticks of 10 ms: of one turn of 30 to 50 ms a share is too coarse.
+    """
+    if not turns:
+        return ""
+    whole = msgspec.structs.replace(
+        turns[0],
+        foreign_cpu_share=float(np.mean([turn.foreign_cpu_share for turn in turns])),
+        steal_share=float(np.mean([turn.steal_share for turn in turns])),
+    )
+    return disturbance(whole, Conditions(), rule)
 
 
 def standings(
