@@ -130,8 +130,10 @@ def raced(plan: SearchPlan, space: Space) -> tuple[float, Configuration, float, 
     best = leaders[space.family]
     tried = {arm.label for race in session.search.races for arm in race.arms}
     rounds = [item for items in session.search.rounds.values() for item in items]
-    first = session.search.rounds[0]
-    ratio = over(first, best.label, space.default().label)
+    default = space.default().label
+    # Of the first race that both were in.
+    found = (over(items, best.label, default) for items in session.search.rounds.values())
+    ratio = next((value for value in found if value < float("inf")), float("inf"))
     return seconds, best, ratio, len(tried), processes(rounds)
 
 
