@@ -174,7 +174,8 @@ def over(rounds: Sequence[RaceRound], label: str, default: str) -> float:
     """Latency of one arm over that of another; infinite where it did not run."""
     if label == default:
         return 1.0
-    found = {s.label: s.ratio for s in racing.standings(rounds, [default, label], comparisons=1)}
+    standings = racing.standings(rounds, [default, label], comparisons=1, at_end=True)
+    found = {standing.label: standing.ratio for standing in standings}
     leader = min(found.values(), default=0.0)
     if label not in found or not leader:
         return float("inf")

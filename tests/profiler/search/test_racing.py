@@ -99,6 +99,8 @@ def test_disturbed_rounds_do_not_count_unless_most_are() -> None:
     # For a moment only, as far as is known: they wait.
     most = rounds_of(arms, disturbed=frozenset(range(2, 10)))
     assert racing.standings(most, ["a", "b"], comparisons=1)[0].rounds == 2
+    last = racing.standings(most, ["a", "b"], comparisons=1, at_end=True)
+    assert last[0].rounds == 10
     long = {name: values * 2 for name, values in arms.items()}
     busy = rounds_of(long, disturbed=frozenset(range(2, 20)))
     assert racing.standings(busy, ["a", "b"], comparisons=1)[0].rounds == 20
