@@ -130,8 +130,10 @@ def raced(plan: SearchPlan, space: Space) -> tuple[float, Configuration, float, 
     best = leaders[space.family]
     tried = {arm.label for race in session.search.races for arm in race.arms}
     rounds = [item for items in session.search.rounds.values() for item in items]
-    first = session.search.rounds[0]
-    ratio = over(first, best.label, space.default().label)
+    default = space.default().label
+    # Of the first race that both were in.
+    found = (over(items, best.label, default) for items in session.search.rounds.values())
+    ratio = next((value for value in found if value < float("inf")), float("inf"))
     return seconds, best, ratio, len(tried), processes(rounds)
 
 
@@ -172,7 +174,8 @@ def over(rounds: Sequence[RaceRound], label: str, default: str) -> float:
     """Latency of one arm over that of another; infinite where it did not run."""
     if label == default:
         return 1.0
-    found = {s.label: s.ratio for s in racing.standings(rounds, [default, label], comparisons=1)}
+    standings = racing.standings(rounds, [default, label], comparisons=1, at_end=True)
+    found = {standing.label: standing.ratio for standing in standings}
     leader = min(found.values(), default=0.0)
     if label not in found or not leader:
         return float("inf")

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import onnx.external_data_helper
 import onnx.numpy_helper
+import torch
 
-from profiler.aligned import ALIGNMENT, aligned, aligned_bytes
+from profiler.aligned import ALIGNMENT
 from profiler.onnx_light import LARGE_ELEMENTS
 from profiler.onnx_torch.values import Array
 
@@ -94,8 +95,7 @@ def _count(tensor: onnx.TensorProto) -> int:
 
 def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> Array:
     if not onnx.external_data_helper.uses_external_data(tensor):
-        found: Array = aligned(onnx.numpy_helper.to_array(tensor))
-        return found
+        return _own(onnx.numpy_helper.to_array(tensor))
     info = onnx.external_data_helper.ExternalDataInfo(tensor)
     dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     size = dtype.itemsize * _count(tensor)
@@ -105,7 +105,7 @@ def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> 
         # Packed types, such as int4.
         held = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
         held.raw_data = content.tobytes()
-        content = aligned(onnx.numpy_helper.to_array(held))
+        content = _own(onnx.numpy_helper.to_array(held))
     mapped: Array = content.view(dtype).reshape(tuple(tensor.dims))
     return mapped
 
@@ -113,7 +113,7 @@ def _array(tensor: onnx.TensorProto, folder: Path, files: dict[Path, Array]) -> 
 def _content(path: Path, offset: int, length: int, files: dict[Path, Array]) -> Array:
     """Bytes of a file: mapped where they lie well there, else read into memory that does."""
     if offset % ALIGNMENT:
-        content = aligned_bytes(length)
+        content = _memory(length)
         with path.open("rb") as file:
             file.seek(offset)
             return content[: file.readinto(content.data)]
@@ -121,6 +121,22 @@ def _content(path: Path, offset: int, length: int, files: dict[Path, Array]) -> 
         # Private and writable: nothing reaches the file, and pages are read when they are used.
         files[path] = np.memmap(path, dtype=np.uint8, mode="c")
     return np.asarray(files[path][offset : offset + length])
+
+
+def _own(array: Array) -> Array:
+    """A copy in memory as PyTorch's own tensors have it."""
+    copy: Array = _memory(array.nbytes).view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def _memory(size: int) -> Array:
+    """Bytes from PyTorch's allocator.
+
+    NumPy asks for huge pages. An author's module lies in small ones, in which products are slower.
+    """
+    found: Array = torch.empty(size, dtype=torch.uint8).numpy()
+    return found
 
 
 def _inside(tensor: onnx.TensorProto, array: Array) -> onnx.TensorProto:

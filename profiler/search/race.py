@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from profiler.errors import CancelledError, ProfilerError
-from profiler.noise import Conditions, disturbance
 from profiler.outputs import Array
 from profiler.placement import kept_off
 from profiler.search import racing
@@ -98,6 +97,8 @@ class Race:
         self.rounds: list[RaceRound] = []
         self.seen = Seen(self.number, self.arms)
         self._judged: set[str] = set()
+        # Once there is no time for another round.
+        self._at_end = False
         left_s = context.end_s - context.clock()
         self.group = RaceGroup(
             _run_plan(context.plan, arms),
@@ -183,10 +184,7 @@ class Race:
                 raise CancelledError("The search was stopped.")
             yield from self._round()
             yield from self._check_limits()
-            found = self.standings()
-            for standing in self.losers(found):
-                text = "its interval lies above the leader's"
-                yield from self._put_out(standing.label, ArmState.SLOWER, text, standing, found)
+            yield from self._put_out_losers()
             found = self.standings()
             yield self._progress(found)
             reason = self.decided(found)
@@ -196,13 +194,21 @@ class Race:
             settled = here >= LAUNCH_ROUNDS and group.launch + 1 >= MOST_LAUNCHES
             if settled:
                 return "undecided"
-            end_s = self.context.end_s if len(self.rounds) < LEAST_ROUNDS else until_s
+            end_s = self.context.end_s if len(racing.used(self.rounds)) < LEAST_ROUNDS else until_s
             if clock() + self._round_s() > end_s:
-                return "time"
+                self._at_end = True
+                yield from self._put_out_losers()
+                return self.decided(self.standings()) or "time"
             again_s = group.launching_s + LEAST_ROUNDS * self._round_s()
             if here >= LAUNCH_ROUNDS and clock() + again_s <= until_s:
                 yield from self._taken(group.launch_again())
         return "none left"
+
+    def _put_out_losers(self) -> Iterator[Event]:
+        found = self.standings()
+        for standing in self.losers(found):
+            text = "its interval lies above the leader's"
+            yield from self._put_out(standing.label, ArmState.SLOWER, text, standing, found)
 
     def losers(self, found: Sequence[Standing]) -> list[Standing]:
         """Arms that leave now."""
@@ -220,14 +226,13 @@ class Race:
             count = lane.calls_in(plan.turn_ns)
             yield from self._taken(self.group.turn(lane, RoundKind.TIMED, index, count))
         turns = self.seen.latest(index)
-        reasons = [disturbance(turn, Conditions(), plan.noise) for turn in turns]
         made = RaceRound(
             time_ns=time.time_ns(),
             race=self.number,
             index=index,
             launch=self.group.launch,
             medians_ns={turn.label: float(np.median(turn.latencies_ns)) for turn in turns},
-            disturbed=next(filter(None, reasons), ""),
+            disturbed=racing.disturbed(turns, plan.noise),
         )
         self.rounds.append(made)
         yield made
@@ -235,7 +240,8 @@ class Race:
     def standings(self) -> tuple[Standing, ...]:
         """Arms that are in, the leader first."""
         arms = list(self.group.lanes)
-        return racing.standings(self.rounds, arms, comparisons=len(self.arms) - 1)
+        count = len(self.arms) - 1
+        return racing.standings(self.rounds, arms, comparisons=count, at_end=self._at_end)
 
     def _check_limits(self) -> Iterator[Event]:
         plan = self.context.plan
@@ -265,7 +271,8 @@ class Race:
     def _finish(self, reason: str) -> Iterator[Event]:
         """The winner, and what became of those that are left."""
         arms = [label for label in self.arms if label not in self._judged]
-        found = racing.standings(self.rounds, arms, comparisons=len(self.arms) - 1)
+        count = len(self.arms) - 1
+        found = racing.standings(self.rounds, arms, comparisons=count, at_end=True)
         changes = {label: arm.changes for label, arm in self.arms.items()}
         barred = {standing.label for standing in found if self._over_p99(standing.label)}
         winner = racing.chosen(found, changes, barred)
@@ -273,8 +280,9 @@ class Race:
             winner = self.incumbent
         self.leader = self.arms.get(winner)
         if winner:
-            count = len(self.arms) - 1
-            found = racing.standings(self.rounds, arms, comparisons=count, leader=winner)
+            found = racing.standings(
+                self.rounds, arms, comparisons=count, leader=winner, at_end=True
+            )
         for label in arms:
             standing = next((s for s in found if s.label == label), None)
             if label == winner:
@@ -296,7 +304,8 @@ class Race:
         )
 
     def _over_p99(self, label: str) -> bool:
-        limit, calls = self.context.plan.max_p99_ns, self.seen.latencies_ns(label, self.rounds)
+        limit = self.context.plan.max_p99_ns
+        calls = self.seen.latencies_ns(label, self.rounds, at_end=True)
         return limit is not None and calls.size > 0 and float(np.percentile(calls, 99)) > limit
 
     def _judge(

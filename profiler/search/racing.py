@@ -15,12 +15,14 @@ import functools
 import math
 from collections.abc import Mapping, Sequence, Set
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
 from profiler.compare import SAME_WITHIN
+from profiler.noise import Conditions, disturbance
 from profiler.stats import LAUNCH_SPREAD, launches_estimate, paired_ratios, usable_launches
-from profiler.types import RaceRound
+from profiler.types import NoiseRule, RaceRound, Round
 
 # An arm is over the p99 limit when so many calls above it came with less than this chance.
 P99_ERROR = 0.01
@@ -50,24 +52,48 @@ class Standing(Struct, frozen=True, kw_only=True):
         return self.low >= 1 - SAME_WITHIN and self.high <= 1 + SAME_WITHIN
 
 
-def used(rounds: Sequence[RaceRound]) -> list[RaceRound]:
-    """Rounds that count: not disturbed, or all where most of `BUSY_ROUNDS` or more were."""
+def used(rounds: Sequence[RaceRound], *, at_end: bool = False) -> list[RaceRound]:
+    """Rounds that count: not disturbed, or all where most of `BUSY_ROUNDS` or more were.
+
+    `at_end`: no calmer ones will come, so that all count where most were, however few.
+    """
     calm = [item for item in rounds if not item.disturbed]
-    is_busy = len(rounds) >= BUSY_ROUNDS and 2 * len(calm) < len(rounds)
-    return list(rounds) if is_busy else calm
+    settled = at_end or len(rounds) >= BUSY_ROUNDS
+    return list(rounds) if settled and 2 * len(calm) < len(rounds) else calm
+
+
+def disturbed(turns: Sequence[Round], rule: NoiseRule) -> str:
+    """Why the round of these turns is disturbed, or "": by the mean over its turns.
+
+    The kernel counts CPU time in ticks of 10 ms: of one turn of 30 to 50 ms a share is too coarse.
+    """
+    if not turns:
+        return ""
+    whole = msgspec.structs.replace(
+        turns[0],
+        foreign_cpu_share=float(np.mean([turn.foreign_cpu_share for turn in turns])),
+        steal_share=float(np.mean([turn.steal_share for turn in turns])),
+    )
+    return disturbance(whole, Conditions(), rule)
 
 
 def standings(
-    rounds: Sequence[RaceRound], arms: Sequence[str], *, comparisons: int, leader: str = ""
+    rounds: Sequence[RaceRound],
+    arms: Sequence[str],
+    *,
+    comparisons: int,
+    leader: str = "",
+    at_end: bool = False,
 ) -> tuple[Standing, ...]:
     """Arms that are still in, the leader first, then by latency; empty before a common round.
 
-    `leader`: what the others are set against; without it the arm with the lowest latency.
+    `leader`: what the others are set against; without it the arm with the lowest latency. `at_end`
+    as in `used`.
 
     `comparisons`: how many arms began the race beside the leader. Their intervals hold together
     (Bonferroni), as `launches_estimate` widens them, which allows for repeated looks too.
     """
-    common = [item for item in used(rounds) if set(arms) <= item.medians_ns.keys()]
+    common = [item for item in used(rounds, at_end=at_end) if set(arms) <= item.medians_ns.keys()]
     if not common or not arms:
         return ()
     launches = {item.index: item.launch for item in common}

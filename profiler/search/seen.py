@@ -25,9 +25,11 @@ class Seen:
         """The turns of one round."""
         return [t[-1] for t in self.turns.values() if t and t[-1].index == index]
 
-    def latencies_ns(self, label: str, rounds: Sequence[RaceRound]) -> NDArray[np.float64]:
+    def latencies_ns(
+        self, label: str, rounds: Sequence[RaceRound], *, at_end: bool = False
+    ) -> NDArray[np.float64]:
         """Of every call in the rounds that count."""
-        counted = {item.index for item in racing.used(rounds)}
+        counted = {item.index for item in racing.used(rounds, at_end=at_end)}
         calls = [
             latency
             for turn in self.turns[label]
@@ -53,7 +55,8 @@ class Seen:
         against: str,
     ) -> ArmJudged:
         """The event that tells what became of an arm, with its figures."""
-        calls, ready = self.latencies_ns(label, rounds), self.ready.get(label)
+        calls = self.latencies_ns(label, rounds, at_end=True)
+        ready = self.ready.get(label)
         return ArmJudged(
             time_ns=time.time_ns(),
             race=self.race,

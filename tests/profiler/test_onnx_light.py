@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import ExternalDataInfo
 
 from profiler.aligned import ALIGNMENT
 from profiler.onnx_light import LARGE_BYTES, load_light
@@ -115,3 +117,32 @@ def test_a_file_with_unknown_fields_is_read_by_the_library(tmp_path: Path) -> No
     path = models.write(content, tmp_path)
     assert load_light(path) == onnx.load_from_string(content)
     assert import_onnx(path)(torch.ones(1, SIZE), torch.tensor(1.0))[0].shape == (1, SIZE)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells it")
+def test_large_weights_ask_for_no_huge_pages(tmp_path: Path) -> None:
+    """NumPy's arrays do, PyTorch's tensors don't: an import would be faster than its module."""
+    values = np.ones((2048, 2048), dtype=np.float32)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    shapes: tuple[dict[str, list[int]], dict[str, list[int]]] = {"x": [1, 2048]}, {"y": [1, 2048]}
+    weight = numpy_helper.from_array(values, "w")
+    path = models.write(models.model_bytes(nodes, *shapes, [weight]), tmp_path)
+    (tensor,) = load_light(path).graph.initializer
+    # Not mapped from where it lies in the file, but read into memory.
+    assert int(ExternalDataInfo(tensor).offset or 0) % ALIGNMENT
+    (parameter,) = import_onnx(path).parameters()
+    assert "hg" not in flags_of(parameter)
+
+
+def flags_of(tensor: torch.Tensor) -> set[str]:
+    """Flags of the mappings that a tensor lies in."""
+    start, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
+    found, inside = set[str](), False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        head, _, rest = line.partition(" ")
+        if "-" in head:
+            low, high = (int(part, 16) for part in head.split("-"))
+            inside = low < end and start < high
+        elif inside and head == "VmFlags:":
+            found |= set(rest.split())
+    return found

@@ -10,7 +10,7 @@ import pytest
 from profiler.compare import compare_rounds
 from profiler.search import racing
 from profiler.stats import LAUNCH_SPREAD, launches_estimate
-from profiler.types import RaceRound, Verdict
+from profiler.types import NoiseRule, RaceRound, Round, RoundKind, Verdict
 
 
 def rounds_of(
@@ -99,9 +99,37 @@ def test_disturbed_rounds_do_not_count_unless_most_are() -> None:
     # For a moment only, as far as is known: they wait.
     most = rounds_of(arms, disturbed=frozenset(range(2, 10)))
     assert racing.standings(most, ["a", "b"], comparisons=1)[0].rounds == 2
+    last = racing.standings(most, ["a", "b"], comparisons=1, at_end=True)
+    assert last[0].rounds == 10
     long = {name: values * 2 for name, values in arms.items()}
     busy = rounds_of(long, disturbed=frozenset(range(2, 20)))
     assert racing.standings(busy, ["a", "b"], comparisons=1)[0].rounds == 20
+
+
+@pytest.mark.parametrize(
+    ("shares", "reason"),
+    [
+        ((0.5, 0.0, 0.0), ""),
+        ((0.5, 0.3, 0.1), "other processes took 30% of the CPU"),
+        ((), ""),
+    ],
+)
+def test_a_round_is_disturbed_by_what_all_its_turns_saw(
+    shares: tuple[float, ...], reason: str
+) -> None:
+    turns = [
+        Round(
+            time_ns=0,
+            label=str(number),
+            index=0,
+            kind=RoundKind.TIMED,
+            started_ns=0,
+            latencies_ns=(1,),
+            foreign_cpu_share=share,
+        )
+        for number, share in enumerate(shares)
+    ]
+    assert racing.disturbed(turns, NoiseRule(foreign_cpu_share=0.25)) == reason
 
 
 def test_a_moment_of_other_work_puts_nobody_out() -> None:
