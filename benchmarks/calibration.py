@@ -53,7 +53,8 @@ from profiler.types import (
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "calibration.jsonl"
 PLOTS = ROOT / "docs" / "plots"
-BLOCKS = 100
+# Rows of a block's operands: products that take long beside what starting two threads takes.
+BLOCKS, ROWS = 100, 64
 CANDIDATES = (102, 105, 110, 150)
 ENGINES = (EngineKind.ORT, EngineKind.TORCH_EAGER)
 WARMUP = WarmupRule(time_limit_s=2.0)
@@ -81,8 +82,8 @@ def plan_for(
     folder: Path, engine: EngineKind, blocks: int, seed: int, time_limit_s: float
 ) -> RunPlan:
     """Baseline: `BLOCKS` blocks; candidate: `blocks`. Without traced rounds, which have no say."""
-    baseline = equal_blocks(folder, BLOCKS)
-    candidate = identify(equal_blocks(folder, blocks))
+    baseline = equal_blocks(folder, BLOCKS, rows=ROWS)
+    candidate = identify(equal_blocks(folder, blocks, rows=ROWS))
     engines = [
         EngineSpec(label="baseline", engine=engine),
         EngineSpec(label="candidate", engine=engine, model=candidate),
@@ -220,6 +221,7 @@ def measure_runs(experiment: str, runs: int, time_limit_s: float, only: str | No
                 "experiment": experiment,
                 "engine": engine.value,
                 "blocks": blocks,
+                "rows": ROWS,
                 "time_limit_s": time_limit_s,
                 "machine": machine(),
                 **result,
