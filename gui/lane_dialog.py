@@ -109,13 +109,16 @@ class LaneDialog(QDialog):
             self.fields[name] = field
             title = name.replace("_", " ").capitalize().replace("Io ", "I/O ").replace("Url", "URL")
             self._form.addRow(title, field)
+            # Who wonders what a word means points at the word.
+            self._form.labelForField(field).setToolTip(option.help)
         self.adjustSize()
 
     def _field(self, name: str, option: Option) -> QComboBox | QLineEdit:
         if option.choices or option.takes == FLAG:
             box = QComboBox(self)
             box.addItem(DEFAULT)
-            box.addItems(list(option.choices or ("true", "false")))
+            # torch.compile has a mode of this name: the one that it takes anyway.
+            box.addItems([c for c in option.choices or ("true", "false") if c != DEFAULT])
             return box
         line = QLineEdit(self)
         example = f"; such as {option.example}" if option.example else ""

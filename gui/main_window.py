@@ -335,8 +335,10 @@ class MainWindow(WindowLayout):
 
     def _tell_failures(self) -> None:
         session = self.session_model.session
+        others = any(label not in session.failures for label in session.labels())
+        went_on = "The other lanes went on; see the Log tab." if others else "See the Log tab."
         for label, failure in session.failures.items():
-            hint = f"{failure.hint} The other lanes went on; see the Log tab.".strip()
+            hint = f"{failure.hint} {went_on}".strip()
             message = f"{session.name(label)} failed while {failure.phase}: {failure.message}"
             self.messages.show_error(ProfilerError(message, hint))
 

@@ -19,6 +19,7 @@ class MessageBar(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._colour = theme.BAD
         self._message = QLabel(self)
         self._hint = QLabel(self)
         for label in (self._message, self._hint):
@@ -61,15 +62,20 @@ class MessageBar(QFrame):
         """Say nothing."""
         self.hide()
 
+    def restyle(self) -> None:
+        """Take on the theme's colours."""
+        self.setStyleSheet(
+            f"MessageBar {{ background: {theme.base().name()}; border: 1px solid {self._colour};"
+            f" border-left: 5px solid {self._colour}; border-radius: 6px; }}"
+        )
+
     def _show(self, message: str, hint: str, colour: str) -> None:
         for label, text in ((self._message, message), (self._hint, hint)):
             label.setText(_shortened(text))
             label.setToolTip("" if label.text() == text else f"<pre>{escape(text)}</pre>")
         self._hint.setVisible(bool(hint))
-        self.setStyleSheet(
-            f"MessageBar {{ background: {theme.base().name()}; border: 1px solid {colour};"
-            f" border-left: 5px solid {colour}; border-radius: 6px; }}"
-        )
+        self._colour = colour
+        self.restyle()
         self.show()
 
 

@@ -17,6 +17,9 @@ LANES_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 LANES_DARK = ("#56B4E9", "#E69F00", "#2BC49A", "#CC79A7", "#F0E442", "#D55E00")
 GOOD, BAD, OPEN = "#009E73", "#D55E00", "#E69F00"
 
+# Fusion outlines these with a darker shade of "Window", which a dark window swallows.
+OUTLINED = ("QCheckBox", "QLineEdit", "QAbstractSpinBox")
+DARK_OUTLINE = "#8a929a"
 
 # Where the desktop can't be asked to change its scheme the palette is set here: by role, for the
 # enabled and, after a slash, the disabled state.
@@ -59,7 +62,12 @@ def apply(name: str) -> None:
     hints = QGuiApplication.styleHints()
     hints.setColorScheme(SCHEMES.get(name, Qt.ColorScheme.Unknown))
     dark = name == "dark" or (name == "system" and hints.colorScheme() is Qt.ColorScheme.Dark)
-    QApplication.setPalette(_palette("dark" if dark else "light"))
+    palette = _palette("dark" if dark else "light")
+    QApplication.setPalette(palette)
+    if dark:
+        palette.setColor(QPalette.ColorRole.Window, QColor(DARK_OUTLINE))
+    for widget in OUTLINED:
+        QApplication.setPalette(palette, widget)
 
 
 def _palette(name: str) -> QPalette:

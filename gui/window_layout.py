@@ -83,6 +83,7 @@ class WindowLayout(QMainWindow):
     def restyle(self) -> None:
         """Take on the theme's colours."""
         self.setStyleSheet(theme.style_sheet())
+        self.messages.restyle()
         self.live.restyle()
         self.sweep_view.restyle()
         self.suite_view.refresh()

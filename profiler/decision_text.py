@@ -61,7 +61,7 @@ def settings_words(report: CostReport) -> str:
         f"{settings.requests_per_day:,.0f} requests a day (a request is one sample)"
         if settings.requests_per_day
         else "",
-        f"utilization {settings.utilization:.0%}",
+        f"utilization {settings.utilization * 100:g} %",
         f"at least {settings.replicas} on" if settings.replicas > 1 else "",
         f"batch {report.batch}",
     ]

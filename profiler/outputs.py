@@ -27,6 +27,8 @@ DOUBLE = (1e-6, 1e-6)
 
 Array = NDArray[Any]
 NUMBERS = "biufc"
+# [batch, tokens, classes]; an output with more axes is a map.
+MOST_AXES_OF_TOKENS = 3
 
 
 def save_outputs(path: Path, outputs: Sequence[Array]) -> None:
@@ -152,7 +154,12 @@ def _cosine(a: Array, b: Array) -> float:
 
 
 def _argmax_agreement(baseline: Array, candidate: Array) -> float | None:
-    """Share of rows with the same argmax, for outputs that look like class scores; else None."""
-    if baseline.ndim < 2 or baseline.shape[-1] < 2 or baseline.dtype.kind != "f":
+    """Share of rows with the same argmax, for outputs that look like class scores; else None.
+
+    Classes are the last axis of [batch, classes] and [batch, tokens, classes], and axis 1 of maps
+    [batch, classes, height, width ...], as PyTorch's `CrossEntropyLoss` has them.
+    """
+    axis = baseline.ndim - 1 if baseline.ndim <= MOST_AXES_OF_TOKENS else 1
+    if axis < 1 or baseline.shape[axis] < 2 or baseline.dtype.kind != "f":
         return None
-    return float(np.mean(baseline.argmax(axis=-1) == candidate.argmax(axis=-1)))
+    return float(np.mean(baseline.argmax(axis=axis) == candidate.argmax(axis=axis)))

@@ -20,7 +20,7 @@ from profiler.onnx_light import load_light
 from profiler.types import Fill, InputSpec, ModelSource
 
 # Part of the cache's key: raise it when the same file would give another one.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 CALIBRATION_SAMPLES = 8
 MODEL = "model.onnx"
 Progress = Callable[[str], None]
@@ -109,9 +109,11 @@ def _prepared(source: Path, folder: Path) -> Path:
     """With shapes inferred, which the quantizer asks for; as it is where that fails."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = folder / "prepared.onnx"
+    whole, prepared = folder / "whole.onnx", folder / "prepared.onnx"
     try:
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        # With the weights in it: they are looked for beside a copy that has none.
+        onnx.save(onnx.load(str(source)), str(whole))
+        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
     except Exception:
         # Graphs with control flow or custom operators; the quantizer takes most of them anyway.
         return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from profiler.compare import comparison_sentence
@@ -13,16 +14,16 @@ from profiler.types import Comparison, OutputsCompared, Verdict
 if TYPE_CHECKING:
     from profiler.session import Session
 
+# Engines' errors may hold a page; the log has them whole.
+MOST_OF_A_REASON = 200
+
 
 def verdict(session: Session) -> str:
     """The answer in a sentence or two; what failed or differs comes first."""
     searched = search_sentences(session)
     if session.plan is None:
         return ". ".join(searched) + "." if searched else ""
-    sentences = searched + [
-        f"{session.name(label)} failed: {failure.message.rstrip('.')}"
-        for label, failure in session.failures.items()
-    ]
+    sentences = searched + _failures(session)
     sentences += [
         f"{session.name(o.candidate)} gives other outputs than {session.name(o.baseline)}, "
         f"past tolerance{_first_difference(session, o)}"
@@ -49,6 +50,15 @@ def verdict(session: Session) -> str:
     if not sentences and session.finished:
         sentences.append("Nothing was measured")
     return ". ".join(sentences) + "." if sentences else ""
+
+
+def _failures(session: Session) -> list[str]:
+    """What failed for the same reason is told once, and not at any length."""
+    lanes: dict[str, list[str]] = {}
+    for label, failure in session.failures.items():
+        reason = shorten(failure.message, MOST_OF_A_REASON, placeholder=" …").rstrip(".")
+        lanes.setdefault(reason, []).append(session.name(label))
+    return [f"{' and '.join(names)} failed: {reason}" for reason, names in lanes.items()]
 
 
 def _reason(session: Session, comparison: Comparison) -> str:

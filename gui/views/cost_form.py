@@ -23,6 +23,7 @@ from profiler.types import CostSettings
 DEVICE, PRICE = range(2)
 LARGEST = 1e12
 FIRST_DEVICES = ("cpu", "cuda")
+WRONG = "✗"
 
 
 class CostForm(QWidget):
@@ -108,7 +109,7 @@ class CostForm(QWidget):
         device, price = self.prices.item(row, DEVICE), self.prices.item(row, PRICE)
         if device is None or price is None:
             return None
-        value = parse_price(price.text())
+        value = parse_price(price.text().replace(WRONG, ""))
         return (device.text().strip(), value) if device.text().strip() and value else None
 
     def _show(self, settings: CostSettings) -> None:
@@ -166,9 +167,10 @@ class CostForm(QWidget):
             for row in range(self.prices.rowCount()):
                 item = self.prices.item(row, PRICE)
                 if item is not None:
-                    wrong = bool(item.text().strip()) and parse_price(item.text()) is None
+                    text = item.text().replace(WRONG, "").strip()
+                    wrong = bool(text) and parse_price(text) is None
                     item.setToolTip("Write a number above 0, such as 1.20" if wrong else "")
-                    item.setText(item.text().strip() + ("  ✗" if wrong else ""))
+                    item.setText(f"{text}  {WRONG}" if wrong else text)
 
 
 def parse_price(text: str) -> float | None:

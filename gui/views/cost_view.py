@@ -90,7 +90,7 @@ class CostView(QWidget):
 
     def _fill(self, report: CostReport) -> None:
         missing = "".join(f" Not told: {text}." for text in report.missing)
-        self.caption.setText(f"{settings_words(report)}.{missing}")
+        self.caption.setText(f"Worked out for {settings_words(report)}.{missing}")
         rows = list(cost_rows(report))
         self.table.setColumnCount(len(report.lanes) + 2)
         names = [lane.name for lane in report.lanes]

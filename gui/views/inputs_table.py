@@ -52,7 +52,6 @@ class InputsTable(QTableWidget):
         header.setSectionResizeMode(SHAPE, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(FILL, QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(56)
-        self.setColumnWidth(DTYPE, 84)
         self.setColumnWidth(FILL, 86)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -66,6 +65,9 @@ class InputsTable(QTableWidget):
             self.setRowCount(len(self._draft.inputs))
             for row, spec in enumerate(self._draft.inputs):
                 self._show(row, spec)
+        # A name says more than a dtype that can't be changed.
+        guessed = any(spec.guessed for spec in self._draft.inputs)
+        self.setColumnWidth(DTYPE, 84 if guessed else 62)
         rows = min(max(1, self.rowCount()), MOST_ROWS_SHOWN)
         height = max(28, self.horizontalHeader().sizeHint().height()) + 28 * rows + 4
         self.setFixedHeight(height)
@@ -75,21 +77,26 @@ class InputsTable(QTableWidget):
         name.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         name.setToolTip(f"{spec.name}: {spec.dtype} {describe_shape(spec)}")
         self.setItem(row, NAME, name)
-        shape = QTableWidgetItem(" × ".join(str(size) for size in spec.shape) or "scalar")
+        shape = QTableWidgetItem("×".join(str(size) for size in spec.shape) or "scalar")
         dynamic = [symbol for symbol in spec.symbols if symbol]
         hint = f"dynamic: {', '.join(dynamic)}" if dynamic else "fixed by the model"
         shape.setToolTip(f"{describe_shape(spec)}\n{hint}")
         if not dynamic and not spec.guessed:
             shape.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         self.setItem(row, SHAPE, shape)
-        self.setCellWidget(row, DTYPE, self._dtype_box(spec))
+        self.removeCellWidget(row, DTYPE)
+        dtype = QTableWidgetItem("" if spec.guessed else spec.dtype)
+        dtype.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        dtype.setToolTip("fixed by the model")
+        self.setItem(row, DTYPE, dtype)
+        if spec.guessed:
+            self.setCellWidget(row, DTYPE, self._dtype_box(spec))
         self.setCellWidget(row, FILL, self._fill_box(spec))
 
     def _dtype_box(self, spec: InputSpec) -> QComboBox:
         box = QComboBox(self)
-        box.addItems(list(DTYPES) if spec.guessed else [spec.dtype])
+        box.addItems(list(DTYPES))
         box.setCurrentText(spec.dtype)
-        box.setEnabled(spec.guessed)
         box.textActivated.connect(lambda text: self._try(lambda: with_dtype(spec, text)))
         return box
 

@@ -65,6 +65,7 @@ class ModelPanel(QScrollArea):
         self.baseline = QComboBox(self)
         self.target = self._spin_box(0.1, 50.0, " %", 1)
         self.time_limit = self._spin_box(1.0, 86_400.0, " s", 0)
+        self._buttons: list[QToolButton] = []
         self._name = QLabel("No model", self)
         self._facts = QFormLayout()
         self._notes = QLabel(self)
@@ -113,6 +114,7 @@ class ModelPanel(QScrollArea):
         layout.addLayout(self._facts)
         layout.addWidget(self._notes)
         reset_inputs = self._button("Reset", "Back to the inputs proposed for this model")
+        self._buttons.append(reset_inputs)
         reset_inputs.clicked.connect(self._draft.reset_inputs)
         layout.addWidget(self.generation)
         self._calls = QWidget(inside)
@@ -142,8 +144,9 @@ class ModelPanel(QScrollArea):
         remove.clicked.connect(self._remove_lane)
         reset = self._button("Reset", "Back to one lane an engine")
         reset.clicked.connect(self._draft.reset_engines)
-        self._buttons = [add, edit, remove, reset]
-        return self._buttons
+        buttons = [add, edit, remove, reset]
+        self._buttons[:0] = buttons
+        return buttons
 
     def _button(self, text: str, tip: str) -> QToolButton:
         button = QToolButton(self)

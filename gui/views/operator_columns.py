@@ -55,7 +55,7 @@ def measured(
 
 
 COLUMNS = (
-    Column("Lane", lambda c: c.lane, width=150),
+    Column("Lane", lambda c: c.lane, width=172),
     Column("Operator", lambda c: c.row.name, width=180),
     Column("Op type", lambda c: c.row.op_type, width=120),
     Column("Calls", lambda c: str(c.row.calls), lambda c: c.row.calls, width=56),

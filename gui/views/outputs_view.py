@@ -70,6 +70,7 @@ class OutputsView(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -171,11 +172,16 @@ class OutputsView(QWidget):
     def _reload(self) -> None:
         session = self._model.session
         rows = [(found, d) for found in session.outputs for d in found.differences]
+        alike = len({difference.note for _, difference in rows}) == 1
         self.table.setRowCount(len(rows))
         for number, (found, difference) in enumerate(rows):
             texts = _texts(difference, session.name(found.candidate))
+            if alike and difference.note.startswith("tolerance"):
+                # The caption says it of all.
+                texts = (*texts[:-1], "")
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
+                item.setToolTip(text)
                 if 2 <= column <= 6:
                     right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     item.setTextAlignment(right)
@@ -188,12 +194,14 @@ class OutputsView(QWidget):
         outputs = self._model.session.outputs
         if not outputs:
             return "Outputs are compared after warm-up, on the inputs that are measured."
-        first = outputs[0]
-        name = self._model.session.name(first.baseline)
-        return (
-            f"Against {name}, same inputs. Tolerance: |difference| ≤ {first.atol:g} × RMS of the "
-            f"output + {first.rtol:g} × |value|."
-        )
+        name = self._model.session.name(outputs[0].baseline)
+        notes = {d.note for found in outputs for d in found.differences}
+        if len(notes) > 1:
+            bounds = "|difference| ≤ a × RMS of the output + r × |value|, with each row's bounds"
+        else:
+            rtol, atol = outputs[0].rtol, outputs[0].atol
+            bounds = f"|difference| ≤ {atol:g} × RMS of the output + {rtol:g} × |value|"
+        return f"Against {name}, same inputs. Tolerance: {bounds}."
 
 
 def _texts(difference: OutputDifference, lane: str) -> tuple[str, ...]:

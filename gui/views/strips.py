@@ -147,6 +147,9 @@ class LatencyStrip(Strip):
 
     def __init__(self, model: SessionModel, parent: QWidget | None = None) -> None:
         super().__init__("Latency per round", "ms", model, parent)
+        self.figures.setToolTip(
+            "Median of the rounds so far; once a run has ended, p50 of its calls"
+        )
 
     def colour(self, name: str) -> QColor:
         labels = self.model.session.labels()
@@ -162,10 +165,15 @@ class LatencyStrip(Strip):
     def show_figures(self) -> None:
         parts = [
             f'<span style="color:{self.colour(label).name()}">●</span> '
-            f"{_escaped(self.model.session.name(label))} <b>{np.median(ys):.4g} ms</b>"
+            f"{_escaped(self.model.session.name(label))} <b>{self._figure_ms(label, ys):.4g} ms</b>"
             for label, (_, ys) in sorted(self._points.items())
         ]
         self.figures.setText("<br>".join(parts) or _soft("no rounds yet"))
+
+    def _figure_ms(self, label: str, medians_ms: Sequence[float]) -> float:
+        """What costs little while a run goes on; then p50, as the verdict and reports have it."""
+        stats = None if self.model.live else self.model.session.latency_stats(label)
+        return float(np.median(medians_ms)) if stats is None else stats.p50_ns / 1e6
 
 
 class GpuStrip(Strip):

@@ -67,14 +67,14 @@ class VerdictBanner(QFrame):
             self._show(self._ready_text or WELCOME, "", theme.line())
             return
         verdict = self._model.verdict
-        if session.finished is None and self._too_early():
+        if self._model.live and self._too_early():
             self._show("Measuring…", "The first rounds are on their way.", theme.line())
             return
         verdicts = {comparison.verdict for comparison in session.comparisons()}
         differs = bool(session.failures) or any(not o.agree for o in session.outputs)
         doubtful = Verdict.UNRESOLVED in verdicts or session.mostly_disturbed()
         edge = theme.BAD if differs else theme.OPEN if doubtful else theme.GOOD
-        self._show(verdict, self._details(), QColor(edge))
+        self._show(verdict or "Nothing was measured.", self._details(), QColor(edge))
 
     def _too_early(self) -> bool:
         session = self._model.session
@@ -96,7 +96,7 @@ class VerdictBanner(QFrame):
         if aside := session.set_aside():
             parts.append(f"{counted(len(aside), 'disturbed round')} set aside")
         if session.finished is None:
-            parts.append("still measuring")
+            parts.append("still measuring" if self._model.live else "broken off before its end")
         elif session.finished.reason:
             parts.append(f"ended: {session.finished.reason}")
         text = "; ".join(dict.fromkeys(parts))

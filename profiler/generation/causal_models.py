@@ -42,6 +42,7 @@ def load_causal_model(folder: Path, dtype: torch.dtype, attention: str = "sdpa")
         config = AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True
         )
+        _refuse_state(AutoModelForCausalLM._model_mapping.get(type(config), None), folder)
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
             config=config,
@@ -51,6 +52,8 @@ def load_causal_model(folder: Path, dtype: torch.dtype, attention: str = "sdpa")
             dtype=dtype,
             attn_implementation=attention,
         )
+    except ModelFileError:
+        raise
     except Exception as error:
         # The library raises anything.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -59,6 +62,17 @@ def load_causal_model(folder: Path, dtype: torch.dtype, attention: str = "sdpa")
             "It has to be a causal language model with its weights as safetensors.",
         ) from error
     return model.eval()
+
+
+def _refuse_state(model_class: Any, folder: Path) -> None:
+    """Mamba and RWKV keep a state of fixed size: there is no cache that grows with the text."""
+    stateful = getattr(model_class, "_is_stateful", False)
+    if stateful and not getattr(model_class, "_supports_sdpa", False):
+        raise ModelFileError(
+            f"{folder.name} ({model_class.__name__}) keeps a state in place of a KV cache; "
+            "generation is measured of models with a cache.",
+            "Export it to ONNX and open that file, to measure single calls.",
+        )
 
 
 def cache_argument(model: Any) -> str:

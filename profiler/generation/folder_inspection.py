@@ -35,8 +35,9 @@ def inspect_folder(source: ModelSource) -> ModelInfo:
         for size, tensor in zip(sizes, weights, strict=True)
     )
     dtypes = Counter(tensor.dtype for tensor in weights)
+    cache = f", cache of {layout.heads} heads of {layout.head_size}" if layout.heads else ""
     notes = [
-        f"{kind}: {layout.layers} layers, cache of {layout.heads} heads of {layout.head_size}",
+        f"{kind}: {layout.layers} layers{cache}",
         f"weights stored as {', '.join(dtypes)}",
     ]
     if config.get("auto_map"):

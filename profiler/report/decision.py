@@ -53,6 +53,6 @@ def render_cost(session: Session) -> str:
     header = ("", *(lane.name for lane in report.lanes))
     missing = "".join(f"<p>Not told: {escape(text)}.</p>" for text in report.missing)
     return (
-        f"<p>{escape(settings_words(report))}.</p>{table(header, rows)}{missing}"
+        f"<p>Worked out for {escape(settings_words(report))}.</p>{table(header, rows)}{missing}"
         f"{_list('How it is worked out', formulas)}"
     )

@@ -73,7 +73,10 @@ def test_a_price_that_is_no_number_says_so(qtbot: QtBot) -> None:
     item.setText("cheap")
     assert form.settings().prices == {}
     assert "number" in item.toolTip()
-    item.setText("1,20")
+    form.replicas.setValue(2)
+    assert item.text().split() == ["cheap", "✗"], "another edit doesn't mark it again"
+    item.setText("1,20 ✗")
+    assert item.text() == "1,20", "the mark is no part of what a person corrects"
     assert form.settings().prices == {"cpu": 1.2}
     assert [parse_price(text) for text in ("", "-1", "nan", "0", " 2 ")] == [None] * 4 + [2.0]
 

@@ -58,6 +58,10 @@ def test_options_follow_the_engine(qtbot: QtBot) -> None:
         "device",
         "model",
     }
+    mode = dialog.fields["mode"]
+    assert isinstance(mode, QComboBox)
+    modes = [mode.itemText(row) for row in range(mode.count())]
+    assert len(set(modes)) == len(modes), "no mode is offered twice"
 
 
 def test_a_lane_is_made_by_typing(qtbot: QtBot) -> None:

@@ -55,7 +55,7 @@ def test_the_command_lines_table() -> None:
     lines = cost_table(report)
     assert lines[0] == (
         "cpu 1 EUR per hour, 10,000,000 requests a day (a request is one sample), "
-        "utilization 70%, batch 4"
+        "utilization 70 %, batch 4"
     )
     assert any(line.startswith("Cost per month, by use, EUR") for line in lines)
     filled = formulas(report, filled=True)

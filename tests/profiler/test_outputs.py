@@ -34,6 +34,18 @@ def test_a_wrong_value_is_found() -> None:
     assert found.argmax_agreement == 0.0
 
 
+def test_classes_of_a_map_are_its_channels() -> None:
+    """Of [batch, classes, height, width] the winner at each place counts, not along a line."""
+    expected = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    (same,) = compare_outputs(["y"], [expected], [expected + np.float32(5.0)])
+    (turned,) = compare_outputs(["y"], [expected], [expected[:, ::-1].copy()])
+    (one_channel,) = compare_outputs(["y"], [expected[:, :1]], [expected[:, :1]])
+    middle_wins = float(np.mean(expected.argmax(axis=1) == 1))
+    assert same.argmax_agreement == 1.0
+    assert turned.argmax_agreement == pytest.approx(middle_wins)
+    assert one_channel.argmax_agreement is None
+
+
 def test_nan_on_one_side_only_is_a_difference() -> None:
     expected = np.ones(3, dtype=np.float32)
     actual = np.array([1, np.nan, np.inf], dtype=np.float32)

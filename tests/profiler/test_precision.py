@@ -33,6 +33,26 @@ def run(path: str, feeds: dict[str, Any]) -> list[Any]:
     return list(session.run(None, feeds))
 
 
+@pytest.mark.parametrize("precision", ["int8", "int8-static"])
+def test_a_file_with_weights_and_shapes_beside_it_is_quantized(
+    tmp_path: Path, precision: str
+) -> None:
+    """As PyTorch's exporter writes them: data in another file, and shapes noted for weights."""
+    model = onnx.load(str(onnx_mlp(tmp_path)))
+    weights = [(t.name, t.data_type, list(t.dims)) for t in model.graph.initializer]
+    noted = [onnx.helper.make_tensor_value_info(*weight) for weight in weights]
+    model.graph.value_info.extend(noted)
+    path = tmp_path / "beside.onnx"
+    onnx.save(
+        model, str(path), save_as_external_data=True, location="beside.data", size_threshold=0
+    )
+    inputs = mlp_inputs(path)
+    found, _ = convert_precision(identify(path), precision, inputs, tmp_path / "out", print)
+    feeds = make_arrays(inputs)
+    (expected, *_), (actual, *_) = run(str(path), feeds), run(found.path, feeds)
+    assert np.abs(actual - expected).max() <= 0.2 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize(
     ("precision", "operator", "bound"),
     [

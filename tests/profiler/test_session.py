@@ -87,6 +87,17 @@ def test_a_failed_lane_is_named_and_the_other_still_measured() -> None:
     assert "ONNX Runtime (CPU) takes 2 ms (p50)" in verdict
 
 
+def test_a_reason_for_several_lanes_is_told_once_and_cut() -> None:
+    session = started()
+    for label in ("ort", "torch-eager"):
+        message = "No kernel.\n" + "It has none. " * 60
+        session.apply(EngineFailed(time_ns=0, label=label, phase=Phase.LOADING, message=message))
+    verdict = session.verdict()
+    assert verdict.startswith("ONNX Runtime (CPU) and PyTorch eager (CPU) failed: No kernel. It ")
+    assert verdict.count("failed") == 1
+    assert len(verdict) < 300
+
+
 def test_outputs_that_differ_come_before_the_speedup() -> None:
     session = started()
     add_rounds(session, "ort", 100)

@@ -160,3 +160,13 @@ def test_code_of_a_folder_is_not_run(tmp_path: Path) -> None:
     assert any("not run" in note for note in info.notes)
     generator(folder, EAGER, tmp_path).close()
     assert not marker.exists()
+
+
+def test_a_model_with_a_state_in_place_of_a_cache_is_refused(tmp_path: Path) -> None:
+    from transformers import MambaConfig, MambaForCausalLM
+
+    config = MambaConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, state_size=4)
+    MambaForCausalLM(config).save_pretrained(tmp_path / "mamba")
+    with pytest.raises(ModelFileError, match="state in place of a KV cache"):
+        generator(tmp_path / "mamba", EAGER, tmp_path)
+    assert not any("heads" in note for note in inspect(identify(tmp_path / "mamba")).notes)
