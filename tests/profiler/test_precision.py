@@ -38,14 +38,20 @@ def test_a_file_with_weights_and_shapes_beside_it_is_quantized(
     tmp_path: Path, precision: str
 ) -> None:
     """As PyTorch's exporter writes them: data in another file, and shapes noted for weights."""
-    model = onnx.load(str(onnx_mlp(tmp_path)))
-    weights = [(t.name, t.data_type, list(t.dims)) for t in model.graph.initializer]
-    noted = [onnx.helper.make_tensor_value_info(*weight) for weight in weights]
-    model.graph.value_info.extend(noted)
-    path = tmp_path / "beside.onnx"
-    onnx.save(
-        model, str(path), save_as_external_data=True, location="beside.data", size_threshold=0
+    weight = np.random.default_rng(0).normal(size=(96, 64)).astype(np.float32)
+    floats = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)],
+        "linear",
+        [onnx.helper.make_tensor_value_info("x", floats, [2, 64])],
+        [onnx.helper.make_tensor_value_info("y", floats, [2, 96])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+        value_info=[onnx.helper.make_tensor_value_info("w", floats, [96, 64])],
     )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    model.ir_version = 10
+    path = tmp_path / "beside.onnx"
+    onnx.save(model, str(path), save_as_external_data=True, location="beside.data")
     inputs = mlp_inputs(path)
     found, _ = convert_precision(identify(path), precision, inputs, tmp_path / "out", print)
     feeds = make_arrays(inputs)
