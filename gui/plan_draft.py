@@ -48,6 +48,8 @@ class PlanDraft(QObject):
         """
         unchanged = self.engines == self._defaults()
         self.info = info
+        # Options of lanes that generate text are others, whatever the engine.
+        unchanged |= self.generates != (info.generation is not None)
         self.generates = info.generation is not None
         most = info.generation.most_tokens if info.generation else 0
         if most and self.prompt_tokens + self.new_tokens > most:

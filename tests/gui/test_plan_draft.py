@@ -6,7 +6,9 @@ import msgspec
 
 from gui.main_window import MainWindow
 from gui.plan_draft import PlanDraft
-from profiler.types import ModelInfo, StoppingRule, Tolerance
+from profiler.generation.plan import generation_lanes
+from profiler.lanes import parse_lane
+from profiler.types import CacheLayout, ModelInfo, StoppingRule, Tolerance
 from tests.gui.driving import DEMO, demo_plan
 
 
@@ -26,3 +28,13 @@ def test_another_model_takes_over_the_limits_only() -> None:
     draft.set_model(ModelInfo(source=plan.model, inputs=plan.inputs, outputs=()))
     again = draft.plan()
     assert (again.stopping.time_limit_s, again.seed, again.tolerance) == (7.0, 0, None)
+
+
+def test_lanes_of_single_calls_are_not_kept_for_text() -> None:
+    """ONNX Runtime takes both, but not with the same options."""
+    draft, plan = PlanDraft(), demo_plan(DEMO)
+    draft.set_plan(plan)
+    draft.add_engine(parse_lane("small=ort,precision=int8"))
+    layout = CacheLayout(convention="", vocabulary=50)
+    draft.set_model(ModelInfo(source=plan.model, inputs=(), outputs=(), generation=layout))
+    assert draft.engines == generation_lanes()
