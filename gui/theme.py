@@ -67,7 +67,8 @@ def apply(name: str) -> None:
     if dark:
         palette.setColor(QPalette.ColorRole.Window, QColor(DARK_OUTLINE))
     for widget in OUTLINED:
-        QApplication.setPalette(palette, widget)
+        # PySide's own hints ask for bytes, which it refuses.
+        QApplication.setPalette(palette, widget)  # type: ignore[arg-type]
 
 
 def _palette(name: str) -> QPalette:

@@ -55,6 +55,7 @@ def test_options_follow_the_engine(qtbot: QtBot) -> None:
         "precision",
         "mode",
         "dynamic",
+        "keep_memory",
         "device",
         "model",
     }
