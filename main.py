@@ -31,7 +31,7 @@ def main() -> int:
         return cli.run(argv)
     from gui import app
 
-    return app.run(argv[1:] if argv and argv[0] == "open" else argv)
+    return app.run(argv[1:] if argv and argv[0] == "open" else argv, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class ActionSpec:
     shortcut: str = ""
     tip: str = ""
     toolbar: bool = False
+    checkable: bool = False
 
 
 ACTIONS = (
@@ -65,6 +66,16 @@ ACTIONS = (
     ActionSpec("zoom_in", "Zoom &In", "&View", "zoom_in", "Ctrl++"),
     ActionSpec("zoom_out", "Zoom &Out", "&View", "zoom_out", "Ctrl+-"),
     ActionSpec("zoom_reset", "&Original Size", "&View", "zoom_reset", "Ctrl+0"),
+    ActionSpec(
+        "strips",
+        "&Live Strips",
+        "&View",
+        "toggle_strips",
+        "Ctrl+L",
+        "Latency, operators, GPUs, CPU and memory along the bottom (Ctrl+L). Until you choose, a "
+        "low window shows them while something is measured",
+        checkable=True,
+    ),
     ActionSpec("about", "&About Dualscope", "&Help", "about"),
     ActionSpec("sessions_folder", "Open Sessions &Folder", "&Help", "open_sessions_folder"),
 )
@@ -79,6 +90,7 @@ def add_actions(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMen
         if title not in menus:
             menus[title] = window.menuBar().addMenu(spec.menu)
         action = QAction(spec.text, window)
+        action.setCheckable(spec.checkable)
         if spec.shortcut:
             action.setShortcut(QKeySequence(spec.shortcut))
         action.setToolTip(spec.tip or spec.text.replace("&", ""))

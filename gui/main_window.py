@@ -21,6 +21,7 @@ from gui.menus import Menus
 from gui.opener import Opener
 from gui.questions import Questions
 from gui.run_controller import RunController
+from gui.strips_shown import StripsShown
 from gui.suite_controller import SuiteController
 from gui.sweep_controller import SweepController
 from gui.tools import Tools
@@ -52,6 +53,9 @@ class MainWindow(WindowLayout):
         self.files = FileWriter(self.session_model, self.settings, self)
         self.menus = Menus(self, self.settings, self.files)
         self.actions_by_name = self.menus.actions
+        self.strips_shown = StripsShown(
+            self, self.live, self.actions_by_name["strips"], self.statusBar(), self.settings
+        )
         self.setAcceptDrops(True)
         self._connect()
         self._restore()
@@ -125,6 +129,10 @@ class MainWindow(WindowLayout):
         """Which files may run their code."""
         self.questions.show_trusted()
 
+    def toggle_strips(self) -> None:
+        """Show or hide what moves along the bottom."""
+        self.strips_shown.toggle()
+
     def set_theme(self, name: str) -> None:
         """Light, dark, or as the system has it."""
         self.settings.theme = name
@@ -183,6 +191,7 @@ class MainWindow(WindowLayout):
         self.suite.session_wanted.connect(self._open_of_suite)
         self.fastest = FastestController(tools, self.session_model)
         self.fastest.begun.connect(lambda: self.tabs.setCurrentWidget(self.fastest_view))
+        self.fastest_view.search_wanted.connect(self.fastest.ask)
         self.fastest_view.lane_wanted.connect(self.fastest.use)
         self.fastest_view.program_wanted.connect(self.fastest.save_program)
 
@@ -212,11 +221,13 @@ class MainWindow(WindowLayout):
         }
         for name, value in enabled.items():
             self.actions_by_name[name].setEnabled(value)
+        self.strips_shown.set_running(running)
         generating = self.generation.applies or self.draft.generates
         self.tabs.setTabVisible(self.tabs.indexOf(self.generation), generating)
         self.menus.set_exportable(session.plan is not None or session.search.plan is not None)
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
+        self.fastest_view.set_ready(enabled["fastest"])
         self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
         self.suite_view.set_state(
             idle=not running and not self.opener.is_busy, running=running and self.runs.in_suite
@@ -337,10 +348,15 @@ class MainWindow(WindowLayout):
         session = self.session_model.session
         others = any(label not in session.failures for label in session.labels())
         went_on = "The other lanes went on; see the Log tab." if others else "See the Log tab."
-        for label, failure in session.failures.items():
-            hint = f"{failure.hint} {went_on}".strip()
-            message = f"{session.name(label)} failed while {failure.phase}: {failure.message}"
-            self.messages.show_error(ProfilerError(message, hint))
+        self.messages.show_errors(
+            [
+                ProfilerError(
+                    f"{session.name(label)} failed while {failure.phase}: {failure.message}",
+                    f"{failure.hint} {went_on}".strip(),
+                )
+                for label, failure in session.failures.items()
+            ]
+        )
 
     def _on_question_changed(self) -> None:
         question = self.session_model.question

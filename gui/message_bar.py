@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from gui import theme
+from profiler.compare import counted
 from profiler.errors import ProfilerError
 
 # More would take the window from what it is about; the whole text is in the tooltip.
@@ -53,6 +55,19 @@ class MessageBar(QFrame):
     def show_error(self, error: ProfilerError) -> None:
         """Message, and what to do about it."""
         self._show(error.message, error.hint, theme.BAD)
+
+    def show_errors(self, errors: Sequence[ProfilerError]) -> None:
+        """The first with how many more there are; the tool tip has them all."""
+        if not errors:
+            return
+        self.show_error(errors[0])
+        if len(errors) == 1:
+            return
+        others = counted(len(errors) - 1, "more failure")
+        self._message.setText(f"{self._message.text()} (and {others})")
+        whole = "\n\n".join(f"{error.message}\n{error.hint}".strip() for error in errors)
+        for label in (self._message, self._hint):
+            label.setToolTip(f"<pre>{escape(whole)}</pre>")
 
     def show_note(self, message: str, hint: str = "") -> None:
         """Something worth knowing that is no error."""

@@ -22,7 +22,8 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 class Settings(msgspec.Struct, kw_only=True):
     """Geometry and window state are Qt's bytes in hexadecimal. `theme`: system, light, dark.
 
-    `operator_columns`: columns of Operators that a person showed or hid, by title.
+    `strips`: whether a person showed or hid the live strips; None where they come and go by
+    themselves. `operator_columns`: columns of Operators that a person showed or hid, by title.
     """
 
     version: int = VERSION
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, kw_only=True):
     time_limit_s: float = 60.0
     target_width: float = 0.02
     operator_columns: dict[str, bool] = {}
+    strips: bool | None = None
     goal: Goal = Goal.LATENCY
     cost: CostSettings = CostSettings()
 

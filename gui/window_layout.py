@@ -141,7 +141,7 @@ class WindowLayout(QMainWindow):
         self.body.addWidget(self.live)
         self.body.setStretchFactor(0, 1)
         self.body.setChildrenCollapsible(False)
-        self.body.setSizes([480, 220])
+        self.body.setSizes([510, 190])
         centre = QWidget(self)
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(8, 8, 8, 0)

@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(argv: Sequence[str]) -> int:
     """Run a command; returns the exit code. Messages go to standard error."""
     _write_anything()
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(_joined(argv))
     try:
         _check_text(argv)
         code: int = arguments.run(arguments)
@@ -68,6 +69,20 @@ def _write_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--time-limit -5s` as `--time-limit=-5s`: argparse takes `-5s` for an option, and says that a
+    value is missing, where the option itself can say what is wrong with it.
+    """
+    joined: list[str] = []
+    for argument in argv:
+        before = joined[-1] if joined else ""
+        if re.match(r"-\.?\d", argument) and before.startswith("--") and "=" not in before:
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _check_text(argv: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 
 from profiler.stats import launches_estimate, paired_ratios, usable_launches
 from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
@@ -104,15 +104,39 @@ def comparison_sentence(comparison: Comparison, baseline_name: str, candidate_na
                 f"ratio {ratio:.3f} [{low:.3f}–{high:.3f}]"
             )
         case Verdict.UNRESOLVED:
-            if comparison.rounds < MIN_ROUNDS or not math.isfinite(high):
-                return (
-                    f"Unresolved: only {comparison.rounds} paired rounds of {candidate_name} "
-                    f"and {baseline_name}"
-                )
-            return (
-                f"Unresolved: {candidate_name} against {baseline_name} lies in "
-                f"[{low:.2f}–{high:.2f}]; measure longer or calm the machine"
-            )
+            return unresolved_sentences([(comparison, candidate_name)], baseline_name)[0]
+
+
+def unresolved_sentences(found: Sequence[tuple[Comparison, str]], baseline_name: str) -> list[str]:
+    """What is unresolved of candidates, each with its name, against one baseline: a sentence for
+    those with too few rounds and one for those with too wide an interval.
+    """
+    few = [(c, name) for c, name in found if c.rounds < MIN_ROUNDS or not math.isfinite(c.high)]
+    wide = [(c, name) for c, name in found if (c, name) not in few]
+    sentences = []
+    if few:
+        least, most = min(c.rounds for c, _ in few), max(c.rounds for c, _ in few)
+        count = (
+            counted(most, "paired round") if least == most else f"{least} to {most} paired rounds"
+        )
+        names = [name for _, name in few]
+        of = names[0] if len(names) == 1 else f"each of {_listed(names)}"
+        joined = "and" if len(names) == 1 else "with"
+        sentences.append(f"Unresolved: only {count} of {of} {joined} {baseline_name}")
+    if wide:
+        spans = [f"{name} against {baseline_name} lies in {_interval(c)}" for c, name in wide[:1]]
+        spans += [f"{name} in {_interval(c)}" for c, name in wide[1:]]
+        sentences.append(f"Unresolved: {_listed(spans)}; measure longer or calm the machine")
+    return sentences
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+
+
+def _interval(comparison: Comparison) -> str:
+    return f"[{comparison.low:.2f}–{comparison.high:.2f}]"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

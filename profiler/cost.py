@@ -19,7 +19,8 @@ class CostFigure(Struct, frozen=True, kw_only=True):
     """A number, its 95 % interval where the measurement gives one, and where it comes from.
 
     `formula` names what goes in, `worked` has the numbers. `unit`: "ms", "/s", "h", "kWh", "%",
-    "days", "" (a count), or "money" in the settings' currency. inf: never.
+    "days", "" (a count), or "money" in the settings' currency. inf: never. `unresolved`: the
+    measurement doesn't tell a saving from a loss, so that `value` alone would mislead.
     """
 
     key: str
@@ -30,6 +31,7 @@ class CostFigure(Struct, frozen=True, kw_only=True):
     worked: str
     low: float | None = None
     high: float | None = None
+    unresolved: bool = False
 
 
 class LaneCost(Struct, frozen=True, kw_only=True):

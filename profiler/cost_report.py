@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from profiler.compare import MIN_ROUNDS, judge
 from profiler.cost import (
     DAYS_PER_MONTH,
     HOURS_PER_DAY,
@@ -31,7 +32,7 @@ from profiler.measured import (
     tokens_per_call,
 )
 from profiler.session import Session
-from profiler.types import CostSettings, Estimate
+from profiler.types import CostSettings, Estimate, Verdict
 
 
 def cost_report(session: Session, settings: CostSettings) -> CostReport:
@@ -245,6 +246,7 @@ class _Lane:
                 value=100 * saved_share(ratio.value),
                 low=100 * saved_share(ratio.low),
                 high=100 * saved_share(ratio.high),
+                unresolved=_is_open(ratio.low, ratio.high),
                 unit="%",
                 formula=f"1 − 1 / (baseline's {self.time} / this lane's), interval of that ratio",
                 worked=f"1 − 1 / {words}",
@@ -265,6 +267,8 @@ class _Lane:
             return
         hours = hours_per_month(base.call_ns, self.batch, requests, self.settings.utilization)
         saved = [self._saved(hours, base.price, r) for r in (ratio.value, ratio.low, ratio.high)]
+        dearer = base.price / self.price
+        unresolved = _is_open(dearer * ratio.low, dearer * ratio.high)
         yield self._money(
             "saving_per_month",
             "Saving per month, by use",
@@ -272,6 +276,7 @@ class _Lane:
             f"baseline's hours per month × (its price − this lane's price / ratio of {self.times})",
             f"{hours:.4g} h × ({base.price:g} − {self.price:g} / {words})",
             saved[1:],
+            unresolved=unresolved,
         )
         yield self._saving_on(base, ratio, requests)
         days = [payback_days(once, value) for value in saved]
@@ -281,6 +286,7 @@ class _Lane:
             value=days[0],
             low=days[2],
             high=days[1],
+            unresolved=unresolved and once > 0,
             unit="days",
             formula="one-time cost / (saving per month, by use / 30.44 days)",
             worked=f"{once:.4g} / ({saved[0]:.4g} / {DAYS_PER_MONTH:.2f})",
@@ -309,6 +315,7 @@ class _Lane:
             f"24 h × {DAYS_PER_MONTH:.2f} × ({before} × {base.price:g} − "
             f"{after[0]:g} × {self.price:g})",
             saved[1:],
+            unresolved=saved[1] < 0 < saved[2],
         )
 
     def _once(self) -> tuple[float, str]:
@@ -331,6 +338,8 @@ class _Lane:
         formula: str,
         worked: str,
         interval: list[float] | None = None,
+        *,
+        unresolved: bool = False,
     ) -> CostFigure:
         low, high = interval or (None, None)
         return CostFigure(
@@ -342,4 +351,10 @@ class _Lane:
             worked=worked,
             low=low,
             high=high,
+            unresolved=unresolved,
         )
+
+
+def _is_open(low: float, high: float) -> bool:
+    """Whether this interval of a ratio of costs tells neither a saving nor a loss nor the same."""
+    return judge(low, high, MIN_ROUNDS) is Verdict.UNRESOLVED

@@ -9,6 +9,9 @@ from profiler.cost import CostFigure, CostReport
 from profiler.recommendation import Recommendation
 from profiler.types import CostSettings
 
+# Below this, four digits take a power of ten; below that, a sum is what rounding left of 0.
+SMALLEST_PLAIN, RESIDUE = 1e-4, 1e-12
+
 
 def amount(value: float, unit: str) -> str:
     """`12.3`, `never`, `-4`: as many digits as a person reads, without the unit."""
@@ -18,16 +21,31 @@ def amount(value: float, unit: str) -> str:
         return f"{value:,.0f}"
     if unit == "%":
         return f"{value:.1f}"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    if abs(value) >= 10_000:
+        return f"{value:,.0f}"
+    return _tiny(value) if abs(value) < SMALLEST_PLAIN else f"{value:.4g}"
+
+
+def _tiny(value: float) -> str:
+    """Two digits without a power of ten: `0.00004`; what rounding leaves of 0 is 0."""
+    if abs(value) < RESIDUE:
+        return "0"
+    places = 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{places}f}".rstrip("0")
 
 
 def with_interval(figure: CostFigure) -> str:
-    """`12.3 [11.9–12.8]`."""
-    value = amount(figure.value, figure.unit)
+    """`12.3 [11.9–12.8]`, `unresolved [-2.1–3.4]`, `12.3 [up to 12.8]` where one end is open."""
+    value = "unresolved" if figure.unresolved else amount(figure.value, figure.unit)
     if figure.low is None or figure.high is None or figure.low == figure.high:
         return value
+    never = figure.unit == "days" and figure.high > 0
     ends = amount(figure.low, figure.unit), amount(figure.high, figure.unit)
-    return f"{value} [{ends[0]}–{ends[1]}]"
+    if math.isfinite(figure.low) and (math.isfinite(figure.high) or never):
+        return f"{value} [{ends[0]}–{ends[1]}]"
+    if math.isfinite(figure.high):
+        return f"{value} [up to {ends[1]}]"
+    return f"{value} [from {ends[0]}]" if math.isfinite(figure.low) else value
 
 
 def title(figure: CostFigure, settings: CostSettings) -> str:

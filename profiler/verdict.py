@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from profiler.compare import comparison_sentence
+from profiler.compare import comparison_sentence, unresolved_sentences
 from profiler.divergence import locate
 from profiler.noise import busiest
 from profiler.search.result import sentences as search_sentences
@@ -36,9 +37,7 @@ def verdict(session: Session) -> str:
         # They say what was compared.
         return ". ".join(sentences) + "."
     comparisons = session.comparisons()
-    for c in comparisons:
-        sentence = comparison_sentence(c, session.name(c.baseline), session.name(c.candidate))
-        sentences.append("; ".join(part for part in (sentence, _reason(session, c)) if part))
+    sentences += _compared(session, comparisons)
     if not comparisons:
         sentences += _measured_alone(session)
     elif session.plan.generation is not None:
@@ -59,6 +58,20 @@ def _failures(session: Session) -> list[str]:
         reason = shorten(failure.message, MOST_OF_A_REASON, placeholder=" …").rstrip(".")
         lanes.setdefault(reason, []).append(session.name(label))
     return [f"{' and '.join(names)} failed: {reason}" for reason, names in lanes.items()]
+
+
+def _compared(session: Session, comparisons: list[Comparison]) -> Iterator[str]:
+    """A sentence a candidate; what is unresolved of several is told at the first one's place."""
+    unresolved = [c for c in comparisons if c.verdict is Verdict.UNRESOLVED]
+    for c in comparisons:
+        baseline = session.name(c.baseline)
+        if c.verdict is not Verdict.UNRESOLVED:
+            sentence = comparison_sentence(c, baseline, session.name(c.candidate))
+            yield "; ".join(part for part in (sentence, _reason(session, c)) if part)
+        elif c is unresolved[0]:
+            yield from unresolved_sentences(
+                [(other, session.name(other.candidate)) for other in unresolved], baseline
+            )
 
 
 def _reason(session: Session, comparison: Comparison) -> str:

@@ -25,15 +25,18 @@ from profiler.cost_report import cost_report
 from profiler.decision_text import cost_rows, settings_words, title, with_interval
 from profiler.types import CostSettings, Event, RunFinished
 
-FORM_WIDTH = 290
+FORM_WIDTH = 270
+WORKED_HEIGHT = 110
 
 
 class CostView(QWidget):
-    """Each cell's tool tip has its formula with the numbers filled in."""
+    """Below the table stands how the chosen row is worked out, with each lane's numbers."""
 
     def __init__(self, model: SessionModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
+        self._rows: list[tuple[CostFigure, list[CostFigure | None]]] = []
+        self._names: list[str] = []
         self.form = CostForm(model.question.cost, self)
         self.form.changed.connect(self._on_settings_changed)
         area = QScrollArea(self)
@@ -48,18 +51,13 @@ class CostView(QWidget):
         self.caption.setWordWrap(True)
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTableWidget(self)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(26)
+        self.worked = QLabel(self)
         right = QWidget(self)
         column = QVBoxLayout(right)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.caption)
-        column.addWidget(self.table, 1)
+        column.addWidget(self._figures(), 1)
         splitter = QSplitter(Qt.Orientation.Horizontal, self)
         splitter.addWidget(area)
         splitter.addWidget(right)
@@ -72,6 +70,33 @@ class CostView(QWidget):
         model.session_reset.connect(self.refresh)
         model.question_changed.connect(self.refresh)
         model.events_applied.connect(self._on_events_applied)
+
+    def _figures(self) -> QSplitter:
+        """The table over how its chosen row is worked out."""
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        # The figures' names stay where they are when lanes scroll.
+        names = self.table.verticalHeader()
+        names.setDefaultSectionSize(26)
+        names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.table.itemSelectionChanged.connect(self._show_worked)
+        self.worked.setTextFormat(Qt.TextFormat.PlainText)
+        self.worked.setWordWrap(True)
+        self.worked.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.worked.setContentsMargins(10, 6, 10, 6)
+        self.worked.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        below = QScrollArea(self)
+        below.setWidget(self.worked)
+        below.setWidgetResizable(True)
+        below.setFrameShape(QFrame.Shape.NoFrame)
+        figures = QSplitter(Qt.Orientation.Vertical, self)
+        figures.addWidget(self.table)
+        figures.addWidget(below)
+        figures.setStretchFactor(0, 1)
+        figures.setSizes([400, WORKED_HEIGHT])
+        return figures
 
     def refresh(self) -> None:
         """Work the figures out again, if anyone sees them and no run goes on."""
@@ -91,24 +116,39 @@ class CostView(QWidget):
     def _fill(self, report: CostReport) -> None:
         missing = "".join(f" Not told: {text}." for text in report.missing)
         self.caption.setText(f"Worked out for {settings_words(report)}.{missing}")
-        rows = list(cost_rows(report))
-        self.table.setColumnCount(len(report.lanes) + 2)
-        names = [lane.name for lane in report.lanes]
-        self.table.setHorizontalHeaderLabels(["Figure", *names, "How it is worked out"])
-        self.table.setRowCount(len(rows))
-        for row, (figure, cells) in enumerate(rows):
-            self.table.setItem(row, 0, _item(title(figure, report.settings), figure.formula))
-            for column, cell in enumerate(cells, start=1):
+        chosen = max(0, self.table.currentRow())
+        self._rows = list(cost_rows(report))
+        self._names = [lane.name for lane in report.lanes]
+        self.table.setColumnCount(len(self._names))
+        self.table.setHorizontalHeaderLabels(self._names)
+        self.table.setRowCount(len(self._rows))
+        for row, (figure, cells) in enumerate(self._rows):
+            name = QTableWidgetItem(title(figure, report.settings))
+            name.setToolTip(figure.formula)
+            self.table.setVerticalHeaderItem(row, name)
+            for column, cell in enumerate(cells):
                 self.table.setItem(row, column, _number(cell))
-            self.table.setItem(row, len(cells) + 1, _item(figure.formula, figure.formula))
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.selectRow(min(chosen, len(self._rows) - 1))
+        self._show_worked()
 
     def _clear(self, text: str) -> None:
         self.caption.setText(text)
+        self._rows = []
         self.table.setRowCount(0)
         self.table.setColumnCount(0)
+        self._show_worked()
+
+    def _show_worked(self) -> None:
+        """The chosen row's formula, in words and in each lane's numbers."""
+        row = self.table.currentRow()
+        if not 0 <= row < len(self._rows):
+            self.worked.clear()
+            return
+        figure, cells = self._rows[row]
+        lanes = zip(self._names, cells, strict=True)
+        lines = [f"{name}: {cell.worked}" for name, cell in lanes if cell]
+        self.worked.setText("\n".join([f"{figure.title} = {figure.formula}", *lines]))
 
     def _on_settings_changed(self, cost: CostSettings) -> None:
         self._model.ask(msgspec.structs.replace(self._model.question, cost=cost))
@@ -124,13 +164,8 @@ class CostView(QWidget):
         self.refresh()
 
 
-def _item(text: str, tip: str) -> QTableWidgetItem:
-    item = QTableWidgetItem(text)
-    item.setToolTip(tip)
-    return item
-
-
 def _number(figure: CostFigure | None) -> QTableWidgetItem:
-    item = _item(with_interval(figure), figure.worked) if figure else QTableWidgetItem("–")
+    item = QTableWidgetItem(with_interval(figure) if figure else "–")
+    item.setToolTip(figure.worked if figure else "not known of this lane")
     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item

@@ -54,11 +54,15 @@ EMPTY = (
 )
 
 
+NOT_READY = "Open a model first; while something is measured, wait or stop it"
+
+
 class FastestView(QWidget):
-    """Signals: `lane_wanted(EngineSpec)`, `program_wanted(EngineSpec)`: of the row that is chosen,
-    else of the winner.
+    """Signals: `search_wanted()`; `lane_wanted(EngineSpec)`, `program_wanted(EngineSpec)`: of the
+    row that is chosen, else of the winner.
     """
 
+    search_wanted = Signal()
     lane_wanted = Signal(object)
     program_wanted = Signal(object)
 
@@ -71,6 +75,8 @@ class FastestView(QWidget):
         self.told.setWordWrap(True)
         self.told.setTextFormat(Qt.TextFormat.PlainText)
         self.told.setContentsMargins(10, 8, 10, 6)
+        self.begin = QPushButton("Find the Fastest…", self)
+        self.begin.clicked.connect(self.search_wanted)
         self.use = QPushButton("Use This Lane", self)
         self.use.setToolTip("Add the chosen configuration, else the winner, to the lanes")
         self.save = QPushButton("Save Program…", self)
@@ -82,6 +88,7 @@ class FastestView(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(0, 0, 8, 0)
         top.addWidget(self.told, 1)
+        top.addWidget(self.begin)
         top.addWidget(self.use)
         top.addWidget(self.save)
         layout = QVBoxLayout(self)
@@ -89,9 +96,17 @@ class FastestView(QWidget):
         layout.setSpacing(0)
         layout.addLayout(top)
         layout.addWidget(self.table, 1)
+        # Keeps the text at the top while there is no table.
+        layout.addStretch()
+        self.set_ready(False)
         model.session_reset.connect(self.refresh)
         model.events_applied.connect(self._on_events_applied)
         self.refresh()
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether a search could begin."""
+        self.begin.setEnabled(ready)
+        self.begin.setToolTip("Search each engine's options (F6)" if ready else NOT_READY)
 
     def refresh(self) -> None:
         """Show the session's search as it is now."""
@@ -106,6 +121,8 @@ class FastestView(QWidget):
         if 0 <= chosen < len(tried):
             self.table.selectRow(chosen)
         self.told.setText("\n".join(f"{text}." for text in sentences(session)) or EMPTY)
+        for widget in (self.table, self.use, self.save):
+            widget.setVisible(bool(tried))
         self._refresh_buttons()
 
     def chosen(self) -> EngineSpec | None:

@@ -33,7 +33,7 @@ class LiveView(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
-        self.setMinimumHeight(170)
+        self.setMinimumHeight(120)
 
     def restyle(self) -> None:
         """Take on the theme's colours."""
@@ -41,4 +41,4 @@ class LiveView(QWidget):
             strip.restyle()
             # The dots in it have the curves' colours.
             strip.show_figures()
-        self.operators.update()
+        self.operators.columns.update()

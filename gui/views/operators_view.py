@@ -36,6 +36,9 @@ from gui.views.trace_note import TraceNote
 from profiler.node_path import enclosing
 from profiler.types import OperatorRow
 
+EMPTY = (
+    "Profile a model (F5): here stands every operator of every lane, with its share of the time."
+)
 HINT = "Times are of traced rounds: read them as shares."
 Index = QModelIndex | QPersistentModelIndex
 OPERATOR, TIME = 1, 4
@@ -175,6 +178,10 @@ class OperatorsView(QWidget):
         self.search.setClearButtonEnabled(True)
         self._hint = QLabel(HINT, self)
         self._hint.setProperty("role", "caption")
+        self.empty = QLabel(EMPTY, self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("role", "caption")
         self.view = self._table_view()
         self.column_menu = self._columns()
         self.column_button = menu_button("Columns", self.column_menu, self)
@@ -193,6 +200,8 @@ class OperatorsView(QWidget):
         layout.addLayout(bar)
         layout.addWidget(TraceNote(model, self))
         layout.addWidget(self.view, 1)
+        layout.addWidget(self.empty, 1)
+        self.table.modelReset.connect(self._show_empty)
         self.lane_box.currentIndexChanged.connect(self._on_narrowed)
         self.search.textChanged.connect(self._on_narrowed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
@@ -310,6 +319,12 @@ class OperatorsView(QWidget):
                 again.select(index, index)
         self._select(again)
         bar.setValue(place)
+
+    def _show_empty(self) -> None:
+        """Words in place of a bare header."""
+        nothing = not self.table.rows
+        self.view.setVisible(not nothing)
+        self.empty.setVisible(nothing)
 
     def _chosen_rows(self) -> list[OperatorRow]:
         indexes = self.view.selectionModel().selectedRows()

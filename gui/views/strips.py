@@ -165,8 +165,10 @@ class LatencyStrip(Strip):
     def show_figures(self) -> None:
         parts = [
             f'<span style="color:{self.colour(label).name()}">●</span> '
-            f"{_escaped(self.model.session.name(label))} <b>{self._figure_ms(label, ys):.4g} ms</b>"
-            for label, (_, ys) in sorted(self._points.items())
+            f"{_escaped(self.model.session.name(label))} <b>"
+            f"{self._figure_ms(label, self._points[label][1]):.4g} ms</b>"
+            for label in self.model.session.labels()
+            if label in self._points
         ]
         self.figures.setText("<br>".join(parts) or _soft("no rounds yet"))
 

@@ -47,6 +47,7 @@ MARKS = ("●", "■", "▼", "◆", "⬟", "⬢")
 ROW_HEIGHT = 24
 CURVES, FRONT, HEAT = "Curves", "Throughput and p99", "Heat map"
 EMPTY = "A sweep measures the model at several values: batch sizes, threads, precisions, callers …"
+NOT_READY = "Open a model first."
 
 
 class SweepView(QWidget):
@@ -172,6 +173,9 @@ class SweepView(QWidget):
         known = sweep.plan is not None
         self.begin.setVisible(not self._running)
         self.begin.setEnabled(self._ready)
+        self.begin.setToolTip("Choose what to vary (F7)" if self._ready else "Open a model first")
+        if not known:
+            self.findings.setText(EMPTY if self._ready else f"{EMPTY} {NOT_READY}")
         self.halt.setVisible(self._running)
         self.resume.setVisible(known and not self._running and bool(sweep.unfinished()))
         self.export.setVisible(known)
@@ -192,7 +196,6 @@ class SweepView(QWidget):
         sweep = self._model.sweep
         self._show_buttons()
         if sweep.plan is None:
-            self.findings.setText(EMPTY)
             for box in (self.along, self.rest, self.figure):
                 box.hide()
             return

@@ -46,6 +46,7 @@ DIFFERS_FROM = 0.005
 MOST_INSIGHTS = 2
 # Lines that are open at first, and after a search.
 MOST_LINES, MOST_FOUND = 40, 500
+PAIR_CHARACTERS = 36
 EMPTY = "Profile a model with two lanes: here stands what their difference is made of."
 Index = QModelIndex | QPersistentModelIndex
 
@@ -62,6 +63,10 @@ class WhyView(QWidget):
         self._shown: list[Region] = []
         self._quiet = False
         self.pair = QComboBox(self)
+        self.pair.setPlaceholderText("Lanes: after a run of two")
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.pair.setSizeAdjustPolicy(policy)
+        self.pair.setMinimumContentsLength(PAIR_CHARACTERS)
         self.arrangement = QComboBox(self)
         self.arrangement.addItems([TREE, KINDS, FLAT])
         self.arrangement.setToolTip("How regions are grouped")
@@ -195,6 +200,9 @@ class WhyView(QWidget):
             if label != baseline:
                 text = f"{session.name(label)} against {session.name(baseline)}"
                 self.pair.addItem(text, (baseline, label))
+        # A box with a placeholder chooses none by itself.
+        self.pair.setCurrentIndex(0 if self.pair.count() else -1)
+        self.pair.setEnabled(self.pair.count() > 0)
         self.pair.blockSignals(False)
         self._reload()
 
