@@ -24,6 +24,7 @@ DEVICE, PRICE = range(2)
 LARGEST = 1e12
 FIRST_DEVICES = ("cpu", "cuda")
 WRONG = "✗"
+FIELD_WIDTH = 100
 
 
 class CostForm(QWidget):
@@ -79,6 +80,8 @@ class CostForm(QWidget):
             ("Price per kWh", self.kwh),
             ("Conversion, own cost", self.own),
         ):
+            # The largest number that fits in would make the form wider than its column.
+            field.setMinimumWidth(FIELD_WIDTH)
             form.addRow(text, field)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 10, 8)

@@ -25,7 +25,7 @@ from profiler.cost_report import cost_report
 from profiler.decision_text import cost_rows, settings_words, title, with_interval
 from profiler.types import CostSettings, Event, RunFinished
 
-FORM_WIDTH = 270
+FORM_WIDTH = 290
 WORKED_HEIGHT = 110
 
 
@@ -81,6 +81,10 @@ class CostView(QWidget):
         names = self.table.verticalHeader()
         names.setDefaultSectionSize(26)
         names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        names.setHighlightSections(False)
+        lanes = self.table.horizontalHeader()
+        lanes.setHighlightSections(False)
+        lanes.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.table.itemSelectionChanged.connect(self._show_worked)
         self.worked.setTextFormat(Qt.TextFormat.PlainText)
         self.worked.setWordWrap(True)

@@ -107,6 +107,8 @@ class FastestView(QWidget):
         """Whether a search could begin."""
         self.begin.setEnabled(ready)
         self.begin.setToolTip("Search each engine's options (F6)" if ready else NOT_READY)
+        self._ready = ready
+        self._show_told()
 
     def refresh(self) -> None:
         """Show the session's search as it is now."""
@@ -120,10 +122,14 @@ class FastestView(QWidget):
             self._show_row(number, item, best)
         if 0 <= chosen < len(tried):
             self.table.selectRow(chosen)
-        self.told.setText("\n".join(f"{text}." for text in sentences(session)) or EMPTY)
+        self._show_told()
         for widget in (self.table, self.use, self.save):
             widget.setVisible(bool(tried))
         self._refresh_buttons()
+
+    def _show_told(self) -> None:
+        told = "\n".join(f"{text}." for text in sentences(self._model.session))
+        self.told.setText(told or (EMPTY if self._ready else f"{EMPTY}\n{NOT_READY}."))
 
     def chosen(self) -> EngineSpec | None:
         """The configuration of the chosen row, else the winner."""

@@ -157,6 +157,8 @@ class SweepView(QWidget):
         layout.addLayout(top)
         layout.addLayout(tools)
         layout.addWidget(self.body, 1)
+        # Keeps the text at the top while there is no sweep.
+        layout.addStretch()
 
     def _build_table(self) -> None:
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -15,11 +15,12 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
-    QSizePolicy,
+    QScrollArea,
     QSplitter,
     QTreeView,
     QVBoxLayout,
@@ -47,6 +48,7 @@ MOST_INSIGHTS = 2
 # Lines that are open at first, and after a search.
 MOST_LINES, MOST_FOUND = 40, 500
 PAIR_CHARACTERS = 36
+LEAST_CAUSES = 40
 EMPTY = "Profile a model with two lanes: here stands what their difference is made of."
 Index = QModelIndex | QPersistentModelIndex
 
@@ -83,7 +85,13 @@ class WhyView(QWidget):
         self.insights.setTextFormat(Qt.TextFormat.PlainText)
         self.insights.setMargin(4)
         self.insights.setIndent(6)
-        self.insights.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+        self.insights.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Of five lanes there may be more lines than a small window has room for.
+        self.causes = QScrollArea(self)
+        self.causes.setWidget(self.insights)
+        self.causes.setWidgetResizable(True)
+        self.causes.setFrameShape(QFrame.Shape.NoFrame)
+        self.causes.setMinimumHeight(LEAST_CAUSES)
         self.totals = QLabel(self)
         self.totals.setProperty("role", "caption")
         self._lay_out()
@@ -160,11 +168,11 @@ class WhyView(QWidget):
         bar.addWidget(self.differs)
         body = QSplitter(Qt.Orientation.Vertical, self)
         body.addWidget(self.chart)
-        body.addWidget(self.insights)
+        body.addWidget(self.causes)
         body.addWidget(self.view)
         body.setStretchFactor(2, 1)
         body.setChildrenCollapsible(False)
-        body.setSizes([152, 40, 400])
+        body.setSizes([152, 60, 400])
         foot = QHBoxLayout()
         foot.setContentsMargins(10, 3, 10, 3)
         foot.addWidget(self.totals, 1)
@@ -235,7 +243,7 @@ class WhyView(QWidget):
         self.insights.setToolTip(
             "\n\n".join(f"{one.sentence}.\n{one.evidence}.\n{one.remedy}" for one in found)
         )
-        self.insights.setVisible(bool(found))
+        self.causes.setVisible(bool(found))
 
     def _narrow(self) -> None:
         """Show what the filter lets through, with the same regions selected."""

@@ -107,7 +107,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def seconds(text: str) -> float:
     """`60s`, `500ms`, `2min`, or a plain number of seconds; above 0."""
     if re.match(r"-\.?\d", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is below 0; write for example 60s")
+        raise argparse.ArgumentTypeError(f"{text!r} is not positive; write for example 60s")
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text)
     if match is None or match[2] not in UNITS_S:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write for example 60s")

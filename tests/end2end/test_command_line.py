@@ -283,6 +283,30 @@ def test_a_wrong_option(tmp_path: Path, option: str, part: str) -> None:
     assert_refused(done, 2, part)
 
 
+@pytest.mark.parametrize("command", ["profile", "generate", "fastest"])
+def test_a_negative_time_is_told_as_such(tmp_path: Path, command: str) -> None:
+    option = "--budget" if command == "fastest" else "--time-limit"
+    for arguments in ((option, "-5s"), (f"{option}=-5s",)):
+        done = dualscope(command, DEMO, *arguments, cwd=tmp_path)
+        assert_refused(done, 2, f"argument {option}: '-5s' is not positive")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("nonsense",), ("'nonsense' is neither a command nor a file",)),
+        (("porfile", DEMO), ("'porfile' is neither", "did you mean `dualscope profile`?")),
+        (("open", "gone.onnx"), ("'gone.onnx' is neither a command nor a file",)),
+        ((DEMO,), ("no display",)),
+    ],
+)
+def test_a_word_that_is_no_command_without_a_display(
+    tmp_path: Path, arguments: tuple[str | Path, ...], parts: tuple[str, ...]
+) -> None:
+    none = dict.fromkeys(("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"), "")
+    assert_refused(dualscope(*arguments, cwd=tmp_path, **none), 2, *parts)
+
+
 @pytest.mark.parametrize("command", [("info",), ("export", "--format=json")])
 @pytest.mark.parametrize(
     ("name", "content", "part"),

@@ -56,12 +56,19 @@ def test_prices_are_kept_and_change_the_table(window: MainWindow) -> None:
     titles = {
         cell.text(): row
         for row in range(window.cost.table.rowCount())
-        if (cell := window.cost.table.item(row, 0)) is not None
+        if (cell := window.cost.table.verticalHeaderItem(row)) is not None
     }
-    cost = window.cost.table.item(titles["Cost per million inferences"], 2)
+    row = titles["Cost per million inferences"]
+    cost = window.cost.table.item(row, 1)
     # A million in fours of 4 ms are 1000 s, at 70 % utilization.
     assert cost is not None and cost.text() == f"{1000 / 3600 / 0.7 * 3.6:.4g}"
     assert "×" in cost.toolTip()
+    window.cost.table.selectRow(row)
+    worked = window.cost.worked.text().splitlines()
+    assert worked[0].startswith("Cost per million inferences = machine hours per million ×")
+    assert worked[2] == f"onnx: {cost.toolTip()}"
+    form.requests.setValue(2e6)
+    assert window.cost.worked.text().splitlines() == worked, "the chosen row stays chosen"
 
 
 def test_a_price_that_is_no_number_says_so(qtbot: QtBot) -> None:

@@ -56,6 +56,40 @@ def test_when_all_lanes_fail_no_other_is_said_to_go_on(window: MainWindow) -> No
     assert "went on" in window.messages.text
 
 
+def test_each_of_several_failures_can_be_read(window: MainWindow) -> None:
+    window.session_model.show(session(failed("eager"), failed("onnx")), None)
+    window._tell_failures()
+    first, others = window.messages.text.splitlines()[0], window.messages._message.toolTip()
+    assert first.startswith("eager failed while ") and first.endswith("(and 1 more failure)")
+    assert "eager failed" in others and "onnx failed" in others
+    window.messages.show_error(ProfilerError("One.", "Hint."))
+    assert window.messages._message.toolTip() == "", "another message takes them away"
+
+
+def test_empty_tabs_say_what_comes_and_how(qtbot: QtBot, window: MainWindow) -> None:
+    window.tabs.setCurrentWidget(window.operators)
+    assert "F5" in window.operators.empty.text()
+    assert window.operators.empty.isVisible() and window.operators.view.isHidden()
+    fastest, sweep = window.fastest_view, window.sweep_view
+    for view in (fastest, sweep):
+        assert not view.begin.isEnabled() and "Open a model first" in view.begin.toolTip()
+    assert fastest.table.isHidden() and "Open a model first" in fastest.told.text()
+    assert "Open a model first" in sweep.findings.text()
+    assert window.why.pair.placeholderText() and not window.why.pair.isEnabled()
+    open_model(qtbot, window, DEMO, graph=False)
+    assert fastest.begin.isEnabled() and sweep.begin.isEnabled()
+    assert "first" not in fastest.told.text() + sweep.findings.text()
+    with qtbot.waitSignal(fastest.search_wanted):
+        window.fastest_view.search_wanted.disconnect(window.fastest.ask)
+        fastest.begin.click()
+
+
+def test_lanes_that_were_run_are_offered_in_why(window: MainWindow) -> None:
+    window.session_model.show(session(*rounds("eager", 8.0), *rounds("onnx", 4.0)), None)
+    assert window.why.pair.currentText() == "onnx against eager"
+    assert window.why.pair.isEnabled()
+
+
 def test_a_message_follows_the_theme(window: MainWindow) -> None:
     window.messages.show_error(ProfilerError("It failed.", "Try again."))
     for name in ("dark", "light"):

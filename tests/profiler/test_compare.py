@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from profiler.compare import compare_rounds, comparison_sentence, judge, lane_name, relative_width
+from profiler.compare import (
+    compare_rounds,
+    comparison_sentence,
+    judge,
+    lane_name,
+    relative_width,
+    unresolved_sentences,
+)
 from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
 
 
@@ -73,6 +81,23 @@ def test_sentence_speaks_for_the_faster_lane(result: Comparison, sentence: str) 
 def test_unresolved_says_so_first() -> None:
     text = comparison_sentence(comparison(1.0, 0.9, 1.1, Verdict.UNRESOLVED), "T", "O")
     assert text.startswith("Unresolved: ")
+
+
+def test_lanes_of_the_same_fate_are_told_together() -> None:
+    few = [
+        (msgspec.structs.replace(comparison(1, 0, 9, Verdict.UNRESOLVED), rounds=n), name)
+        for n, name in ((9, "A"), (9, "B"), (7, "C"))
+    ]
+    wide = [(comparison(1.0, 0.9, 1.1, Verdict.UNRESOLVED), name) for name in ("D", "E")]
+    assert unresolved_sentences(few[:2], "T") == [
+        "Unresolved: only 9 paired rounds of each of A and B with T"
+    ]
+    assert unresolved_sentences([*wide, *few], "T") == [
+        "Unresolved: only 7 to 9 paired rounds of each of A, B and C with T",
+        "Unresolved: D against T lies in [0.90–1.10] and E in [0.90–1.10]; "
+        "measure longer or calm the machine",
+    ]
+    assert unresolved_sentences(few[:1], "T") == ["Unresolved: only 9 paired rounds of A and T"]
 
 
 def test_lane_names() -> None:

@@ -117,6 +117,19 @@ def test_a_slower_lane_never_pays_back() -> None:
     assert figure(report, "onnx", "saved_hours_share").value == pytest.approx(-100)
 
 
+def test_a_saving_may_be_unresolved() -> None:
+    """Launches in which either lane is the slower one tell neither a saving nor a loss."""
+    lanes = [*rounds("eager", 3.6), *rounds("onnx", 3.6, launches=4)]
+    slow = [msgspec.structs.replace(r, latencies_ns=(7_000_000,) * 5) for r in lanes[:40]]
+    report = cost_report(session(*slow, *lanes[40:]), SETTINGS)
+    keys = ("saved_hours_share", "saving_per_month", "saving_per_month_on", "payback_days")
+    assert [figure(report, "onnx", key).unresolved for key in keys] == [True] * 4
+    sure = cost_report(halved(), SETTINGS)
+    assert not any(figure(sure, "onnx", key).unresolved for key in keys)
+    alike = cost_report(session(*rounds("eager", 3.6), *rounds("onnx", 3.6)), SETTINGS)
+    assert not figure(alike, "onnx", "saved_hours_share").unresolved, "the same is an answer"
+
+
 def test_a_lane_that_takes_the_file_as_it_is_costs_nothing_once() -> None:
     report = cost_report(halved(kind=ModelKind.ONNX), SETTINGS)
     assert figure(report, "onnx", "one_time").value == 0

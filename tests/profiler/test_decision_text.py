@@ -27,6 +27,11 @@ PRICED = CostSettings(prices={"cpu": 1.0}, currency="EUR", requests_per_day=1e7,
         (math.inf, "days", "never"),
         (-math.inf, "%", "?"),
         (12345.6, "h", "12,346"),
+        (3.993e-5, "money", "0.00004"),
+        (-3.2e-7, "money", "-0.00000032"),
+        (1.234e-4, "h", "0.0001234"),
+        (0.0, "money", "0"),
+        (1e-15, "money", "0"),
     ],
 )
 def test_amounts(value: float, unit: str, text: str) -> None:
@@ -40,6 +45,32 @@ def test_an_interval_is_shown_where_there_is_one() -> None:
         key="k", title="T", value=2.0, unit="h", formula="f", worked="w", low=1.5, high=2.5
     )
     assert with_interval(wide) == "2 [1.5–2.5]"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "text"),
+    [
+        (99.6, -math.inf, 100.0, "%", "unresolved [up to 100.0]"),
+        (3.0, -2.0, 8.0, "%", "unresolved [-2.0–8.0]"),
+        (3.0, -math.inf, math.inf, "money", "unresolved"),
+        (9.0, 4.0, math.inf, "days", "unresolved [4–never]"),
+    ],
+)
+def test_what_is_unresolved_gives_no_figure_but_its_interval(
+    value: float, low: float, high: float, unit: str, text: str
+) -> None:
+    figure = CostFigure(
+        key="k",
+        title="T",
+        value=value,
+        unit=unit,
+        formula="f",
+        worked="w",
+        low=low,
+        high=high,
+        unresolved=True,
+    )
+    assert with_interval(figure) == text
 
 
 def test_rows_keep_the_order_of_figures() -> None:

@@ -98,6 +98,17 @@ def test_a_reason_for_several_lanes_is_told_once_and_cut() -> None:
     assert len(verdict) < 300
 
 
+def test_unresolved_lanes_are_told_in_one_sentence() -> None:
+    session = Session()
+    lanes = [EngineSpec(label=name, engine=EngineKind.ORT) for name in ("base", "a", "b", "c")]
+    plan = msgspec.structs.replace(PLAN, engines=tuple(lanes), baseline="base")
+    session.apply(RunStarted(time_ns=7, plan=plan, environment={}, dualscope_version="1"))
+    add_rounds(session, "base", 100, 9)
+    for label in ("a", "b", "c"):
+        add_rounds(session, label, 90, 9)
+    assert session.verdict() == "Unresolved: only 9 paired rounds of each of a, b and c with base."
+
+
 def test_outputs_that_differ_come_before_the_speedup() -> None:
     session = started()
     add_rounds(session, "ort", 100)
