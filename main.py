@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ COMMANDS = (
     "locate",
     "trust",
 )
+WRONG_USAGE = 2
 
 
 def main() -> int:
@@ -29,9 +31,23 @@ def main() -> int:
         from profiler import cli
 
         return cli.run(argv)
+    if argv and is_wrong_command(argv[0]):
+        near = difflib.get_close_matches(argv[0], (*COMMANDS, "open"), n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        sys.stderr.write(
+            f"error: {argv[0]!r} is no command, and no file.\n"
+            f"hint: {meant}dualscope --help lists the commands.\n"
+        )
+        return WRONG_USAGE
     from gui import app
 
     return app.run(argv[1:] if argv and argv[0] == "open" else argv, COMMANDS)
+
+
+def is_wrong_command(word: str) -> bool:
+    """Whether it is one bare word that names no file: nobody's model."""
+    bare = word.replace("-", "_").isidentifier() and not word.startswith("-")
+    return bare and word != "open" and not Path(word).exists()
 
 
 if __name__ == "__main__":

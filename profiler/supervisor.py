@@ -91,7 +91,8 @@ class _Runner:
 
     def events(self, telemetry: Callable[[], Iterable[TelemetrySample]]) -> Iterator[Event]:
         for event in self._phases():
-            for sample in telemetry():
+            # Whoever draws samples against the run's start has to know it before the first one.
+            for sample in () if isinstance(event, RunStarted) else telemetry():
                 self.session.apply(sample)
                 yield sample
             # Of a lane's traces the first: it tells which operators there are.

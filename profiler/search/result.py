@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, comparison_sentence, counted
-from profiler.search.space import FAMILY_NAMES, lane_text, leader_label
+from profiler.search.space import FAMILY_NAMES, family_of, lane_text, leader_label
 from profiler.types import Comparison, EngineSpec, Verdict
 
 if TYPE_CHECKING:
@@ -36,8 +36,13 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 def found_by(session: Session) -> tuple[Found, ...]:
-    """One a family that was searched; empty for a session without a search."""
-    return tuple(_found(session, family) for family in session.search.families())
+    """One a family that was searched, or, for want of time, whose default alone was measured;
+    empty for a session without a search.
+    """
+    families = session.search.families()
+    if session.search.plan is not None and session.plan is not None:
+        families += [family_of(spec.engine) for spec in session.plan.engines]
+    return tuple(_found(session, family) for family in dict.fromkeys(families))
 
 
 def winner(session: Session) -> EngineSpec | None:
@@ -77,6 +82,10 @@ def _found(session: Session, family: str) -> Found:
     ran = sum(t.judged is not None and t.judged.calls > 0 for t in tried)
     spec = next((t.spec for t in tried if t.label == label), None)
     default = next((t.spec for t in tried if t.axis == "default"), None)
+    if not tried and session.plan is not None:
+        # No race was begun: the default is the one lane that it has in the confirmation.
+        default = spec = next(e for e in session.plan.engines if family_of(e.engine) == family)
+        label = default.label
     if spec is None or default is None or session.plan is None:
         return Found(family=family, leader=label, spec=spec, tried=ran)
     lane = leader_label(family) if leader_label(family) in session.labels() else default.label
@@ -138,6 +147,8 @@ def _sentence(found: Found) -> str:
         return f"{name}: the leader of the races, {found.leader}, can't be used: {found.problem}"
     if not found.lane:
         return f"{name}: {found.leader} leads after {count}, not confirmed yet"
+    if not found.tried and found.lane:
+        return f"{name}: only the default was measured, no other configuration was tried"
     if found.lane == found.default_lane:
         return f"{name}: the default is the best of {count} that ran"
     return f"{name}: {_gain(found)} ({count} ran)"

@@ -326,6 +326,28 @@ def test_not_a_session(
     assert_refused(done, 8, part)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("profil", "x.onnx"), "Did you mean profile? dualscope --help"),
+        (("benchendpoint",), "Did you mean bench-endpoint?"),
+        (("nonsense",), "hint: dualscope --help"),
+    ],
+)
+def test_a_wrong_command(tmp_path: Path, arguments: tuple[str, ...], hint: str) -> None:
+    """It is no model whose window is to be opened, display or not."""
+    assert_refused(dualscope(*arguments, cwd=tmp_path), 2, repr(arguments[0]), hint)
+
+
+def test_a_folder_of_one_word_and_options_are_no_command(tmp_path: Path) -> None:
+    (tmp_path / "gpt").mkdir()
+    for arguments in (("gpt",), ("--profile", "gpt"), ("open", "gpt")):
+        done = dualscope(
+            *arguments, cwd=tmp_path, DISPLAY="", WAYLAND_DISPLAY="", QT_QPA_PLATFORM=""
+        )
+        assert_refused(done, 2, "display")
+
+
 def test_an_existing_session_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.dualscope").write_text("precious")
     done = dualscope("profile", DEMO, "-o=a.dualscope", cwd=tmp_path)

@@ -209,6 +209,20 @@ def test_each_family_has_a_leader_and_the_fastest_of_all_wins(search: Searcher) 
     )
 
 
+def test_a_family_that_no_time_was_left_for_is_told_and_compared(search: Searcher) -> None:
+    def cost(spec: EngineSpec) -> float:
+        return 1.0 if spec.engine is EngineKind.ORT else 4.0
+
+    _, session, _ = search(search_plan(budget_s=30.0), cost, load_s=10.0)
+    assert session.search.families() == ["ort"]
+    ort, torch = found_by(session)
+    assert (torch.family, torch.best_lane, torch.tried) == ("torch", "torch-eager", 0)
+    assert "PyTorch: only the default was measured" in session.verdict()
+    assert f"{ort.best_lane} is 4.00× faster than torch-eager" in session.verdict()
+    best = winner(session)
+    assert best is not None and best.engine is EngineKind.ORT
+
+
 def test_other_outputs_are_past_tolerance(search: Searcher) -> None:
     special = {
         "ort,intra_op_threads=1": Script(
