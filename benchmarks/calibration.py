@@ -285,10 +285,10 @@ def print_table() -> None:
     for line in stored_results():
         groups.setdefault((line["experiment"], line["blocks"]), []).append(line)
     print(
-        "| experiment | true ratio | runs | true ratio inside | called faster or slower |"
-        " called right | median width | median time |"
+        "| experiment | true ratio | runs | without interval | true ratio inside, of the others |"
+        " called faster or slower | called right | median width | median time |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---" * 9 + "|")
     PLOTS.mkdir(parents=True, exist_ok=True)
     for (experiment, blocks), found in sorted(groups.items()):
         print(_row(experiment, blocks, found))
@@ -297,15 +297,17 @@ def print_table() -> None:
 
 
 def _row(experiment: str, blocks: int, found: list[dict[str, Any]]) -> str:
-    inside = sum(line["low"] <= line["true"] <= line["high"] for line in found)
+    known = [line for line in found if math.isfinite(line["high"])]
+    inside = sum(line["low"] <= line["true"] <= line["high"] for line in known)
     called = sum(line["verdict"] in ("faster", "slower") for line in found)
     right = {"same", "unresolved"} if blocks == BLOCKS else {"slower"}
     correct = sum(line["verdict"] in right for line in found)
-    width = np.median([(line["high"] - line["low"]) / line["speedup"] for line in found])
+    width = np.median([(line["high"] - line["low"]) / line["speedup"] for line in known])
     took = np.median([line["took_s"] for line in found])
     count = len(found)
     return (
-        f"| {experiment} | {BLOCKS / blocks:.4f} | {count} | {inside} ({inside / count:.0%}) "
+        f"| {experiment} | {BLOCKS / blocks:.4f} | {count} | {count - len(known)} "
+        f"| {inside} ({inside / max(len(known), 1):.0%}) "
         f"| {called} ({called / count:.0%}) | {correct} ({correct / count:.0%}) "
         f"| {width:.1%} | {took:.0f} s |"
     )
