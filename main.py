@@ -41,7 +41,7 @@ def main() -> int:
         return WRONG_USAGE
     from gui import app
 
-    return app.run(argv[1:] if argv and argv[0] == "open" else argv, COMMANDS)
+    return app.run(argv[1:] if argv and argv[0] == "open" else argv)
 
 
 def is_wrong_command(word: str) -> bool:

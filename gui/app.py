@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 import traceback
@@ -14,22 +13,19 @@ from types import TracebackType
 NO_DISPLAY = WRONG_USAGE = 2
 
 
-def run(argv: Sequence[str], commands: Sequence[str] = ()) -> int:
-    """Open the window with FILE, if given. Returns the exit code.
-
-    `commands`: those of the command line, which a person may have meant.
-    """
+def run(argv: Sequence[str]) -> int:
+    """Open the window with FILE, if given. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="dualscope", description="Open the window.")
     parser.add_argument("file", nargs="?", type=Path, help="a model or session")
     parser.add_argument("--profile", action="store_true", help="start a run at once")
-    arguments, others = parser.parse_known_args(argv)
+    arguments = parser.parse_args(argv)
     file: Path | None = arguments.file
-    # With a display and nothing more, the window says so.
-    if file is not None and not file.exists() and (others or not has_display()):
-        sys.stderr.write(_neither(str(file), commands))
+    # With a display the window says so.
+    if file is not None and not file.exists() and not has_display():
+        sys.stderr.write(
+            f"error: {str(file)!r} is no file.\nhint: dualscope --help lists the commands.\n"
+        )
         return WRONG_USAGE
-    if others:
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
     if not has_display():
         sys.stderr.write(
             "error: there is no display to open a window on.\n"
@@ -61,16 +57,6 @@ def run(argv: Sequence[str], commands: Sequence[str] = ()) -> int:
     if file is not None:
         window.open_path(file, profile=arguments.profile)
     return int(application.exec())
-
-
-def _neither(text: str, commands: Sequence[str]) -> str:
-    """What to say of a word that is neither a command nor a file that is there."""
-    near = difflib.get_close_matches(text, commands, n=1)
-    meant = f"did you mean `dualscope {near[0]}`? " if near else ""
-    return (
-        f"error: {text!r} is neither a command nor a file that is there.\n"
-        f"hint: {meant}`dualscope --help` lists the commands.\n"
-    )
 
 
 def prepare() -> None:
