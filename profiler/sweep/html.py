@@ -309,4 +309,4 @@ def _table(sweep: Sweep) -> str:
         )
     unit = unit_of(sweep.plan.plan)
     header = (*names, "lane", "p50 ms", "95 %", "p99 ms", unit, "speedup", "")
-    return table(header, cells, numbers_from=len(names) + 1)
+    return table(header, cells, numbers_from=len(names) + 1, numbers_until=len(names) + 6)
