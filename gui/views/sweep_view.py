@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.sweep_model import SweepModel
+from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
 from profiler.compare import lane_name
@@ -82,7 +83,7 @@ class SweepView(QWidget):
         for plot in (*self.plots, self.front):
             plot.point_chosen.connect(self.point_chosen)
         self.heat.point_chosen.connect(self.point_chosen)
-        self.table.itemDoubleClicked.connect(self._on_row_chosen)
+        on_chosen(self.table, self._on_row_chosen)
         for box in (self.kind, self.along, self.rest, self.figure):
             box.activated.connect(self._draw)
         model.changed.connect(self._on_changed)
@@ -166,7 +167,7 @@ class SweepView(QWidget):
         self.table.setShowGrid(False)
         self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.table.verticalHeader().hide()
-        self.table.setToolTip("Double-click a row to open that point's run")
+        self.table.setToolTip("Double-click a row, or press Enter, to open that point's run")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
 
