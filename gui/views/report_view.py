@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
+from profiler.compare import plain
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.generation import generation_tables
@@ -125,7 +126,7 @@ def _latency(session: Session) -> str:
             (
                 f"<b>{escape(session.name(label))}</b>",
                 *(f"{value / 1e6:.4g}" for value in figures),
-                f"{stats.throughput_per_s:.4g}",
+                plain(stats.throughput_per_s),
                 f"{stats.iterations} in {stats.rounds}",
             )
         )

@@ -26,7 +26,7 @@ from gui.sweep_model import SweepModel
 from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
-from profiler.compare import lane_name
+from profiler.compare import lane_name, plain
 from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
@@ -404,7 +404,7 @@ def _figures(row: Row) -> list[str]:
         f"{stats.p50_ns / 1e6:.4g}",
         interval_text(latency.scaled(1e-6)),
         f"{stats.p99_ns / 1e6:.4g}",
-        f"{row.figures.throughput.value:.4g}",
+        plain(row.figures.throughput.value),
         speedup_text(row.speedup) if row.speedup else "",
         "outputs differ, past tolerance" if row.agree is False else row.reason,
     ]
@@ -415,7 +415,7 @@ def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
         found = point.latency_ns.scaled(1e-6)
         return found.value, f"{found.value:.3g} ms", f"{interval_text(found)} ms"
     found = point.throughput
-    return found.value, f"{found.value:.3g}", f"{interval_text(found)} a second"
+    return found.value, plain(found.value), f"{interval_text(found)} a second"
 
 
 def _fill(box: QComboBox, texts: list[str]) -> None:

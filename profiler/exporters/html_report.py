@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from profiler.compare import lane_name
+from profiler.compare import lane_name, plain
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
@@ -81,7 +81,7 @@ def _latency_table(session: Session) -> str:
                 f"{swatch}{escape(lane_name(session.spec(label)))}{note}",
                 *(ms(v) for v in (stats.p50_ns, stats.p90_ns, stats.p99_ns, stats.min_ns)),
                 ms(stats.mean_ns),
-                f"{stats.throughput_per_s:.4g}",
+                plain(stats.throughput_per_s),
                 ms(ready.first_iteration_ns) if ready else "",
                 ms(ready.compile_time_ns) if ready and ready.compile_time_ns else "–",
                 ms(ready.load_time_ns) if ready else "",
