@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
+from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication, QTableWidgetItem, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.lane_dialog import LaneDialog
 from gui.main_window import MainWindow
 from gui.views.sweep_plots import HeatMap
-from tests.gui.driving import open_session
+from tests.gui.driving import open_session, wait_for_graph
 
 MOST_STEPS = 80
 
@@ -41,6 +42,29 @@ def test_the_tab_key_leaves_every_view(
     found = tabbed_through(window.tabs.tabBar())
     assert any(view is one or view.isAncestorOf(one) for one in found), "reached"
     assert window.model_panel.lanes in found, "and left again"
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
+def test_the_tab_key_leaves_the_graph(
+    qtbot: QtBot, window: MainWindow, demo_session: Path, key: Qt.Key
+) -> None:
+    open_session(qtbot, window, demo_session)
+    wait_for_graph(qtbot, window)
+    view = window.graph.graph
+    window.tabs.setCurrentWidget(window.graph)
+    page = view.findChild(QWebEngineView)
+    assert page is not None
+    page.setFocus()
+    qtbot.waitUntil(lambda: _holds_focus(view))
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    QTest.keyClick(focused, key)
+    assert not _holds_focus(view)
+
+
+def _holds_focus(view: QWidget) -> bool:
+    focused = QApplication.focusWidget()
+    return focused is not None and view.isAncestorOf(focused)
 
 
 def test_the_tab_key_goes_down_the_panel(
