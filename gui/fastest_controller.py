@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog
 
@@ -12,6 +13,7 @@ from gui.dialogs.fastest_dialog import FastestDialog, Request
 from gui.session_model import SessionModel
 from gui.tools import Tools
 from profiler import consent
+from profiler.compare import lane_name
 from profiler.jobs import capabilities
 from profiler.search.planning import make_search_plan
 from profiler.search.snippet import PROGRAM, write_program
@@ -75,7 +77,12 @@ class FastestController(QObject):
         self._tools.opener.prepare("Looking at this machine…", work, then)
 
     def use(self, spec: EngineSpec) -> None:
-        """Make it one of the lanes."""
+        """Make it one of the lanes, unless it is one already."""
+        unnamed = msgspec.structs.replace(spec, label="")
+        for lane in self._tools.draft.engines:
+            if msgspec.structs.replace(lane, label="") == unnamed:
+                self._tools.messages.show_note(f"{lane_name(lane)} is one of the lanes already.")
+                return
         self._tools.draft.add_engine(spec)
 
     def save_program(self, spec: EngineSpec) -> None:

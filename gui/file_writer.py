@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from gui.background import Task
 from gui.session_model import SessionModel
@@ -31,35 +32,29 @@ class FileWriter(QObject):
 
     def save(self, source: Path) -> None:
         """Ask where to, and copy a session's file there."""
-        start = str(self._folder() / source.name)
-        path, _ = QFileDialog.getSaveFileName(
-            self._window, "Save session", start, f"Session (*{SUFFIX})"
+        target = self._ask_path(
+            "Save session", self._folder() / f"{source.stem}{SUFFIX}", "Session"
         )
-        if path:
-            target = Path(path)
-            target = target if target.suffix == SUFFIX else target.with_name(target.name + SUFFIX)
+        if target is not None:
             self.write(f"Saved {target.name}.", target, lambda: copy_session(source, target))
 
     def ask_export(self, exporter: Exporter[Session]) -> None:
         """Ask where to, and write the session in a format."""
         path = self._model.path
-        start = f"{path.stem if path else 'session'}{exporter.suffix}"
-        target = self.ask_target(exporter.description, exporter.suffix, start)
+        target = self.ask_target(exporter, path.stem if path else "session")
         if target is not None:
             self.export(exporter, target)
 
-    def ask_target(self, description: str, suffix: str, start: str | Path) -> Path | None:
+    def ask_target(self, exporter: Exporter[Any], stem: str | Path) -> Path | None:
         """Ask for a file to export to; None when the person changed their mind.
 
-        `start` is proposed: a name in the folder that was last exported to, or a whole path.
+        `stem`, which may have a folder, is proposed with the format's name, so that two formats of
+        one suffix are two files; not where the suffix says it already.
         """
-        name, _ = QFileDialog.getSaveFileName(
-            self._window,
-            f"Export {description}",
-            str(self._folder() / start),
-            f"{description} (*{suffix})",
-        )
-        return Path(name) if name else None
+        told = exporter.suffix == f".{exporter.name}"
+        name = f"{stem}{exporter.suffix}" if told else f"{stem}-{exporter.name}{exporter.suffix}"
+        start = self._folder() / name
+        return self._ask_path(f"Export {exporter.description}", start, exporter.description)
 
     def export(self, exporter: Exporter[Session], target: Path) -> None:
         """Write the session in a format."""
@@ -83,6 +78,22 @@ class FileWriter(QObject):
         """A file that was asked for is written to its end."""
         for task in self._tasks:
             task.wait()
+
+    def _ask_path(self, title: str, start: Path, kind: str) -> Path | None:
+        """A name that ends as `start` does, whatever was typed."""
+        suffix = start.suffix
+        name, _ = QFileDialog.getSaveFileName(
+            self._window, title, str(start), f"{kind} (*{suffix})"
+        )
+        if not name or name.endswith(suffix):
+            return Path(name) if name else None
+        # The dialog asked about the name without the suffix.
+        target = Path(name + suffix)
+        return target if not target.exists() or self._may_replace(target) else None
+
+    def _may_replace(self, target: Path) -> bool:
+        answer = QMessageBox.question(self._window, "Replace", f"{target.name} exists. Replace it?")
+        return answer is QMessageBox.StandardButton.Yes
 
     def _folder(self) -> Path:
         return Path(self._settings.export_folder or self._settings.last_folder)

@@ -392,11 +392,15 @@ class MainWindow(WindowLayout):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.runs.running:
-            event.ignore()
-            if not self._quit_when_ended and self._may_stop():
+            if self._quit_when_ended or not self._may_stop():
+                event.ignore()
+                return
+            # The run may have ended while the question was open.
+            if self.runs.running:
+                event.ignore()
                 self._quit_when_ended = True
                 self.runs.stop()
-            return
+                return
         self._save_settings()
         self.opener.shut_down()
         self._gpu_task.wait()

@@ -81,9 +81,8 @@ class SuiteController(QObject):
 
     def ask_export(self, name: str) -> None:
         """Ask where to, and write."""
-        exporter, folder = FORMATS[name], self._model.folder or sessions_folder()
-        start = folder / f"table{exporter.suffix}"
-        target = self._tools.files.ask_target(exporter.description, exporter.suffix, start)
+        folder = self._model.folder or sessions_folder()
+        target = self._tools.files.ask_target(FORMATS[name], folder / "table")
         if target is not None:
             self.export(name, target)
 

@@ -63,9 +63,8 @@ class SweepController(QObject):
 
     def ask_export(self, name: str) -> None:
         """Ask where to, and write the sweep in a format."""
-        exporter, path = FORMATS[name], self._model.path
-        start = f"{path.stem if path else 'sweep'}{exporter.suffix}"
-        target = self._tools.files.ask_target(exporter.description, exporter.suffix, start)
+        path = self._model.path
+        target = self._tools.files.ask_target(FORMATS[name], path.stem if path else "sweep")
         if target is not None:
             self.export(name, target)
 

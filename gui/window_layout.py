@@ -17,6 +17,7 @@ from gui.views.cost_view import CostView
 from gui.views.fastest_view import FastestView
 from gui.views.generation_view import GenerationView
 from gui.views.graph_panel import ZOOM_STEP, GraphPanel
+from gui.views.keyboard import let_tab_leave
 from gui.views.live_view import LiveView
 from gui.views.log_view import LogView
 from gui.views.model_panel import ModelPanel
@@ -54,6 +55,7 @@ class WindowLayout(QMainWindow):
         self.status = RunStatus(self.statusBar(), self.session_model)
         self._build_tabs()
         self._lay_out()
+        let_tab_leave(self)
         self.card.details_wanted.connect(lambda: self.tabs.setCurrentWidget(self.report))
         link_selections(self.graph, self.operators, self.why, self.timeline, self.outputs)
 

@@ -147,7 +147,14 @@ def not_measured(session: Session, goal: Goal, found: TypeFound) -> Iterator[str
         yield "PyTorch"
     if all(spec.device == "cpu" for spec in plan.engines):
         yield "GPUs: every lane ran on the CPU"
-    shapes = ", ".join(f"{s.name} {list(s.shape)}" for s in plan.inputs[:3])
-    yield f"Other batch sizes and shapes than batch {batch_size(plan.inputs)} ({shapes})"
+    if plan.generation is not None:
+        tokens = plan.generation
+        yield (
+            f"Prompts of another length than {tokens.prompt_tokens} tokens, and more or fewer new "
+            f"tokens than {tokens.new_tokens}"
+        )
+    else:
+        shapes = ", ".join(f"{s.name} {list(s.shape)}" for s in plan.inputs[:3])
+        yield f"Other batch sizes and shapes than batch {batch_size(plan.inputs)} ({shapes})"
     if all(spec.fill is not Fill.FILE for spec in plan.inputs):
         yield "Accuracy on your data: outputs were compared on generated values"

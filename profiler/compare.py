@@ -139,6 +139,11 @@ def _interval(comparison: Comparison) -> str:
     return f"[{comparison.low:.2f}–{comparison.high:.2f}]"
 
 
+def plain(value: float) -> str:
+    """Four digits, without a power of ten for what is large: `0.1234`, `12,345`."""
+    return f"{value:,.0f}" if abs(value) >= 9999.5 else f"{value:.4g}"
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 launch`, `2 launches`."""
     return f"{count} {one if count == 1 else many or one + 's'}"

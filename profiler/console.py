@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from profiler.compare import plain
 from profiler.decision_text import recommendation_lines
 from profiler.divergence import sentence
 from profiler.generation.summary import generation_summary
@@ -94,7 +95,7 @@ def summary(session: Session) -> str:
             continue
         figures = (stats.p50_ns / 1e6, stats.p90_ns / 1e6, stats.p99_ns / 1e6)
         text = "".join(f"{value:>10.4g}" for value in figures)
-        rate = f"{stats.throughput_per_s:>10.4g}"
+        rate = f"{plain(stats.throughput_per_s):>10}"
         lines.append(f"{session.name(label):<28}{text}{rate}{stats.iterations:>8}")
     lines += ["", *_startup_lines(session), noise_note(session)]
     lines += _traces(session)

@@ -92,9 +92,10 @@ class _Runner:
     def events(self, telemetry: Callable[[], Iterable[TelemetrySample]]) -> Iterator[Event]:
         for event in self._phases():
             # Whoever draws samples against the run's start has to know it before the first one.
-            for sample in () if isinstance(event, RunStarted) else telemetry():
-                self.session.apply(sample)
-                yield sample
+            if not isinstance(event, RunStarted):
+                for sample in telemetry():
+                    self.session.apply(sample)
+                    yield sample
             # Of a lane's traces the first: it tells which operators there are.
             if not isinstance(event, OpTimings) or event.label not in self.session.traces:
                 self.session.apply(event)

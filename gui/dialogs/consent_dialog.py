@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.views.keyboard import let_tab_leave
 from profiler.consent import ConsentNeededError
 from profiler.pickle_safety import is_dangerous, shown
 
@@ -61,6 +62,7 @@ class ConsentDialog(QDialog):
             layout.addWidget(warning)
         layout.addWidget(_text(EXPLAINED, self))
         layout.addWidget(self.buttons)
+        let_tab_leave(self)
         cancel.setFocus()
 
 

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.views.keyboard import let_tab_leave
 from profiler import consent
 from profiler.errors import ProfilerError
 
@@ -57,6 +58,7 @@ class TrustedDialog(QDialog):
         layout.addWidget(text)
         layout.addWidget(self.table, 1)
         layout.addWidget(buttons)
+        let_tab_leave(self)
         self._reload()
 
     def _reload(self) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.graph.scheme import HOST, INDEX, NAME, Interceptor, SchemeHandler
+from gui.views.keyboard import LeavesByTab
 
 CRASHES_UNTIL_GIVING_UP = 3
 
@@ -98,6 +99,7 @@ class GraphView(QWidget):
         self._web = QWebEngineView(self)
         # Files that are dropped here are the window's to open.
         self._web.setAcceptDrops(False)
+        LeavesByTab(self._web)
         self._web.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self._note = QLabel(self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.session_model import SessionModel
+from profiler.compare import MIN_ROUNDS, counted
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.generation.summary import rate, size
 from profiler.types import Comparison, Verdict
@@ -27,9 +28,9 @@ from profiler.types import Comparison, Verdict
 COLUMNS = (
     ("Lane", ""),
     ("TTFT p50", "ms to the first token, median"),
-    ("p99", "ms to the first token"),
+    ("TTFT p99", "ms to the first token"),
     ("ITL p50", "ms from one token to the next, median"),
-    ("p99", "ms from one token to the next"),
+    ("ITL p99", "ms from one token to the next"),
     ("prefill/s", "prompt tokens a second"),
     ("decode/s", "new tokens a second, of one generation"),
     ("all/s", "new tokens a second, overlapping requests together"),
@@ -65,7 +66,7 @@ class GenerationView(QWidget):
         self.plot = pg.PlotWidget(self, background=None)
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
-        self.plot.setLabel("left", "inter-token latency, ms")
+        self.plot.setLabel("left", "ITL, ms")
         self.plot.setLabel("bottom", "new token")
         self.plot.getPlotItem().getAxis("left").enableAutoSIPrefix(False)
         self.plot.getPlotItem().getAxis("bottom").enableAutoSIPrefix(False)
@@ -105,7 +106,8 @@ class GenerationView(QWidget):
         self.plot.show()
         self.workload.setText(
             f"Prompt of {plan.generation.prompt_tokens} tokens, {plan.generation.new_tokens} new "
-            "ones, greedy. The band of the plot holds 80 % of the steps at that position."
+            "ones, greedy. Times in ms, rates in tokens. The plot's band holds 80 % of the steps "
+            "at that position."
         )
         self._show_figures()
         self._show_comparisons()
@@ -182,6 +184,10 @@ class GenerationView(QWidget):
 
 def _bounds(comparison: Comparison) -> str:
     if not math.isfinite(comparison.high):
-        return "no interval yet"
-    unsure = " (unresolved)" if comparison.verdict is Verdict.UNRESOLVED else ""
+        return f"no interval from {counted(comparison.rounds, 'paired round')}"
+    unsure = ""
+    if comparison.verdict is Verdict.UNRESOLVED:
+        few = comparison.rounds < MIN_ROUNDS
+        why = f": only {counted(comparison.rounds, 'paired round')}" if few else ""
+        unsure = f" (unresolved{why})"
     return f"[{comparison.low:.2f}–{comparison.high:.2f}]{unsure}"

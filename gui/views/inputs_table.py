@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
@@ -65,12 +66,19 @@ class InputsTable(QTableWidget):
             self.setRowCount(len(self._draft.inputs))
             for row, spec in enumerate(self._draft.inputs):
                 self._show(row, spec)
+        self._order_tabs()
         # A name says more than a dtype that can't be changed.
         guessed = any(spec.guessed for spec in self._draft.inputs)
         self.setColumnWidth(DTYPE, 84 if guessed else 62)
         rows = min(max(1, self.rowCount()), MOST_ROWS_SHOWN)
         height = max(28, self.horizontalHeader().sizeHint().height()) + 28 * rows + 4
         self.setFixedHeight(height)
+
+    def _order_tabs(self) -> None:
+        """What stands in cells comes after the table; else it would come last in the window."""
+        cells = (self.cellWidget(row, c) for row in range(self.rowCount()) for c in (DTYPE, FILL))
+        for one, other in pairwise((self, *filter(None, cells))):
+            self.setTabOrder(one, other)
 
     def _show(self, row: int, spec: InputSpec) -> None:
         name = QTableWidgetItem(spec.name)

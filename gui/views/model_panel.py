@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
@@ -28,6 +29,7 @@ from gui.lane_dialog import LaneDialog
 from gui.plan_draft import PlanDraft
 from gui.views.generation_form import GenerationForm
 from gui.views.inputs_table import InputsTable
+from gui.views.keyboard import on_chosen
 from profiler.compare import lane_name
 from profiler.plan import default_baseline
 from profiler.types import EngineSpec, ModelInfo, ModelKind
@@ -71,11 +73,12 @@ class ModelPanel(QScrollArea):
         self._notes = QLabel(self)
         self.setWidget(self._build())
         self.inputs.refused.connect(self.refused)
-        self.lanes.itemDoubleClicked.connect(self._edit_lane)
+        on_chosen(self.lanes, lambda _: self._edit_lane())
         self.baseline.activated.connect(self._on_baseline_chosen)
         self.target.valueChanged.connect(self._on_limits_changed)
         self.time_limit.valueChanged.connect(self._on_limits_changed)
         draft.changed.connect(self.refresh)
+        self._order_tabs()
         self.refresh()
 
     def set_editable(self, editable: bool) -> None:
@@ -135,6 +138,13 @@ class ModelPanel(QScrollArea):
         layout.addStretch(1)
         return inside
 
+    def _order_tabs(self) -> None:
+        """The tab key goes from top to bottom, whatever was made first."""
+        *lane_buttons, reset_inputs = self._buttons
+        limits = (self.lanes, self.baseline, self.target, self.time_limit)
+        for one, other in pairwise((reset_inputs, self.inputs, *lane_buttons, *limits)):
+            self.setTabOrder(one, other)
+
     def _lane_buttons(self) -> list[QToolButton]:
         add = self._button("+", "Add a lane")
         add.clicked.connect(self._add_lane)
@@ -152,6 +162,7 @@ class ModelPanel(QScrollArea):
         button = QToolButton(self)
         button.setText(text)
         button.setToolTip(tip)
+        button.setAccessibleName(tip)
         button.setAutoRaise(True)
         return button
 

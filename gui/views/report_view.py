@@ -10,8 +10,11 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
+from profiler.compare import plain
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
+from profiler.report.generation import generation_tables
+from profiler.report.search import search_tables
 from profiler.report.why import render_why
 from profiler.session import Session
 
@@ -62,9 +65,13 @@ def decision_html(session: Session) -> str:
 
 def report_html(session: Session) -> str:
     """The report in the part of HTML that a text browser knows; foreign texts are escaped."""
+    search = search_tables(session)
+    generation = generation_tables(session, dict.fromkeys(session.labels(), ""))
     parts = [
         _failures(session),
-        "<h3>Latency</h3>",
+        f"<h3>Find the fastest</h3>{search}" if search else "",
+        f"<h3>Generation</h3>{generation}" if generation else "",
+        f"<h3>Latency{' of whole generations' if generation else ''}</h3>",
         _latency(session),
         _comparisons(session),
         "<h3>Why</h3>",
@@ -119,7 +126,7 @@ def _latency(session: Session) -> str:
             (
                 f"<b>{escape(session.name(label))}</b>",
                 *(f"{value / 1e6:.4g}" for value in figures),
-                f"{stats.throughput_per_s:.4g}",
+                plain(stats.throughput_per_s),
                 f"{stats.iterations} in {stats.rounds}",
             )
         )

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.suite_model import SuiteModel
+from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
 from profiler.console import progress_text
 from profiler.suite.catalogue import CATALOGUE
@@ -145,8 +146,8 @@ class SuiteView(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Interactive)
         header.resizeSection(1, WORKLOAD_WIDTH)
         self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        self.table.setToolTip("Double-click a row to open its session")
-        self.table.itemDoubleClicked.connect(lambda _: self._want_session())
+        self.table.setToolTip("Double-click a row, or press Enter, to open its session")
+        on_chosen(self.table, lambda _: self._want_session())
         self.table.itemSelectionChanged.connect(self._show_buttons)
         header = self.claims.horizontalHeader()
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.views.keyboard import on_chosen
 from profiler.sweep.axes import is_number
 from profiler.types import Estimate
 
@@ -186,7 +187,7 @@ def _faint(colour: QColor) -> QColor:
 
 
 class HeatMap(QTableWidget):
-    """A cell a point of two axes. Signal `point_chosen(index)` of a double click."""
+    """A cell a point of two axes. Signal `point_chosen(index)` of the cell that is chosen."""
 
     point_chosen = Signal(int)
 
@@ -197,7 +198,7 @@ class HeatMap(QTableWidget):
         for header in (self.horizontalHeader(), self.verticalHeader()):
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
             header.setMinimumSectionSize(24)
-        self.itemDoubleClicked.connect(self._on_double_clicked)
+        on_chosen(self, self._on_cell_chosen)
 
     def draw(
         self,
@@ -221,7 +222,7 @@ class HeatMap(QTableWidget):
             item.setForeground(QColor("#101418" if ground.lightness() > 140 else "#f4f6f8"))
             self.setItem(row, column, item)
 
-    def _on_double_clicked(self, item: QTableWidgetItem) -> None:
+    def _on_cell_chosen(self, item: QTableWidgetItem) -> None:
         index = item.data(Qt.ItemDataRole.UserRole)
         if index is not None:
             self.point_chosen.emit(int(index))

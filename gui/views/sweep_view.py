@@ -23,9 +23,10 @@ from PySide6.QtWidgets import (
 
 from gui import theme
 from gui.sweep_model import SweepModel
+from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
-from profiler.compare import lane_name
+from profiler.compare import lane_name, plain
 from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
@@ -82,7 +83,7 @@ class SweepView(QWidget):
         for plot in (*self.plots, self.front):
             plot.point_chosen.connect(self.point_chosen)
         self.heat.point_chosen.connect(self.point_chosen)
-        self.table.itemDoubleClicked.connect(self._on_row_chosen)
+        on_chosen(self.table, self._on_row_chosen)
         for box in (self.kind, self.along, self.rest, self.figure):
             box.activated.connect(self._draw)
         model.changed.connect(self._on_changed)
@@ -166,7 +167,7 @@ class SweepView(QWidget):
         self.table.setShowGrid(False)
         self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.table.verticalHeader().hide()
-        self.table.setToolTip("Double-click a row to open that point's run")
+        self.table.setToolTip("Double-click a row, or press Enter, to open that point's run")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
 
@@ -403,7 +404,7 @@ def _figures(row: Row) -> list[str]:
         f"{stats.p50_ns / 1e6:.4g}",
         interval_text(latency.scaled(1e-6)),
         f"{stats.p99_ns / 1e6:.4g}",
-        f"{row.figures.throughput.value:.4g}",
+        plain(row.figures.throughput.value),
         speedup_text(row.speedup) if row.speedup else "",
         "outputs differ, past tolerance" if row.agree is False else row.reason,
     ]
@@ -414,7 +415,7 @@ def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
         found = point.latency_ns.scaled(1e-6)
         return found.value, f"{found.value:.3g} ms", f"{interval_text(found)} ms"
     found = point.throughput
-    return found.value, f"{found.value:.3g}", f"{interval_text(found)} a second"
+    return found.value, plain(found.value), f"{interval_text(found)} a second"
 
 
 def _fill(box: QComboBox, texts: list[str]) -> None:

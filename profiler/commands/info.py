@@ -53,12 +53,14 @@ def describe(info: ModelInfo) -> str:
         f"{Path(source.path).name}: {source.kind.value}, {source.size_bytes / 2**20:.2f} MiB",
         f"sha256 {source.sha256}",
         f"opset {source.opset or '-'}, producer {source.producer or '-'}",
-        f"{info.parameter_count:,} parameters, {info.node_count} nodes",
+        f"{info.parameter_count:,} parameters"
+        + (f", {info.node_count} nodes" if info.node_count else ""),
         *(f"input {s.name}: {s.dtype} {describe_shape(s)}, {s.fill.value}" for s in info.inputs),
         *(f"output {s.name}: {s.dtype} {list(s.shape)}" for s in info.outputs),
     ]
     operators = ", ".join(f"{name} {count}" for name, count in list(info.op_counts.items())[:12])
-    lines.append(f"operators: {operators}")
+    if operators:
+        lines.append(f"operators: {operators}")
     if info.missing_torch_ops:
         lines.append(f"no PyTorch form of: {', '.join(info.missing_torch_ops)}")
     if info.generation is not None:

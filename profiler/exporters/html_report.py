@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from profiler.compare import lane_name
+from profiler.compare import lane_name, plain
 from profiler.exporters.base import Exporter
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
@@ -21,8 +21,8 @@ from profiler.session import Session
 from profiler.types import RoundKind
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report" / "report.html"
-# Okabe and Ito's palette: told apart with any colour vision.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# Okabe and Ito's palette, told apart with any colour vision; in the order of the window.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 TOP_OPERATORS = 12
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
@@ -81,7 +81,7 @@ def _latency_table(session: Session) -> str:
                 f"{swatch}{escape(lane_name(session.spec(label)))}{note}",
                 *(ms(v) for v in (stats.p50_ns, stats.p90_ns, stats.p99_ns, stats.min_ns)),
                 ms(stats.mean_ns),
-                f"{stats.throughput_per_s:.4g}",
+                plain(stats.throughput_per_s),
                 ms(ready.first_iteration_ns) if ready else "",
                 ms(ready.compile_time_ns) if ready and ready.compile_time_ns else "–",
                 ms(ready.load_time_ns) if ready else "",
@@ -221,7 +221,9 @@ def _outputs(session: Session) -> str:
         for d in o.differences
     ]
     header = ("Output", "lane", "max abs", "max rel", "cosine", "argmax", "within tolerance", "")
-    return table(header, rows, numbers_from=2) if rows else "<p>Outputs were not compared.</p>"
+    if not rows:
+        return "<p>Outputs were not compared.</p>"
+    return table(header, rows, numbers_from=2, numbers_until=6)
 
 
 def _inputs(session: Session) -> str:
@@ -230,7 +232,7 @@ def _inputs(session: Session) -> str:
         (escape(s.name), escape(s.dtype), escape(str(list(s.shape))), escape(s.fill.value))
         for s in specs
     ]
-    return table(("Input", "dtype", "shape", "fill"), rows, numbers_from=9)
+    return table(("Input", "dtype", "shape", "fill"), rows, numbers_from=9) if rows else ""
 
 
 def _failures(session: Session) -> str:

@@ -15,14 +15,21 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 def render_generation(session: Session, colours: dict[str, str]) -> str:
     """Empty for a run of single calls. Every name is escaped."""
+    found = generation_tables(session, colours)
+    return (
+        f"<section><h2>Generation</h2>{found}{_plot(session, colours)}</section>" if found else ""
+    )
+
+
+def generation_tables(session: Session, colours: dict[str, str]) -> str:
+    """Without the plot and the section: what a text browser can show as well."""
     plan = session.plan.generation if session.plan else None
     if plan is None:
         return ""
     return (
-        f"<section><h2>Generation</h2><p>Prompt of {plan.prompt_tokens} tokens, "
-        f"{plan.new_tokens} new ones, "
-        f"greedy; every lane is fed the same tokens.</p>{_figures(session, colours)}"
-        f"{_comparisons(session)}{_plot(session, colours)}</section>"
+        f"<p>Prompt of {plan.prompt_tokens} tokens, {plan.new_tokens} new ones, greedy; every lane "
+        f"is fed the same tokens. Rates are in tokens.</p>{_figures(session, colours)}"
+        f"{_comparisons(session)}"
     )
 
 
@@ -52,7 +59,7 @@ def _figures(session: Session, colours: dict[str, str]) -> str:
         ]
     header = (
         *("Lane, ms", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99"),
-        *("prefill tokens/s", "decode tokens/s", "all tokens/s", "cache", "in use", "generations"),
+        *("prefill/s", "decode/s", "all/s", "cache", "in use", "done"),
     )
     return (table(header, rows) if rows else "<p>Nothing was generated.</p>") + "".join(notes)
 

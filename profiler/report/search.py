@@ -12,6 +12,12 @@ from profiler.session import Session
 
 def render_search(session: Session) -> str:
     """A section of its own; empty for a session without a search."""
+    found = search_tables(session)
+    return f"<section><h2>Find the fastest</h2>{found}</section>" if found else ""
+
+
+def search_tables(session: Session) -> str:
+    """What came out, and a row a configuration, without the section."""
     tried = session.search.tried()
     if not tried:
         return ""
@@ -45,7 +51,4 @@ def render_search(session: Session) -> str:
         "rounds, launches",
     )
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences(session))
-    return (
-        f"<section><h2>Find the fastest</h2><ul>{told}</ul>"
-        f"{table(header, rows, numbers_from=4)}</section>"
-    )
+    return f"<ul>{told}</ul>{table(header, rows, numbers_from=4)}"

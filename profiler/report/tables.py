@@ -6,22 +6,24 @@ from collections.abc import Sequence
 from html import escape
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
-    """Cells hold HTML already."""
-    head = "".join(
-        f'<th class="{"number" if i >= numbers_from else ""}">{escape(h)}</th>'
-        for i, h in enumerate(header)
-    )
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers_from: int = 1,
+    numbers_until: int | None = None,
+) -> str:
+    """Cells hold HTML already. Columns of numbers, `numbers_until` left out, don't wrap."""
+    numbers = range(len(header))[numbers_from:numbers_until]
+    head = "".join(_cell("th", escape(text), i in numbers) for i, text in enumerate(header))
     body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{"number" if i >= numbers_from else ""}">{cell}</td>'
-            for i, cell in enumerate(row)
-        )
-        + "</tr>"
+        f"<tr>{''.join(_cell('td', cell, i in numbers) for i, cell in enumerate(row))}</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(tag: str, content: str, is_number: bool) -> str:
+    return f'<{tag} class="{"number" if is_number else ""}">{content}</{tag}>'
 
 
 def ms(value_ns: float) -> str:

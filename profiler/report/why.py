@@ -65,7 +65,7 @@ def trace_table(session: Session) -> str:
         "time in which no operator ran.</p>"
     )
     doubts = "".join(f"<p class='note'>{escape(doubt)}.</p>" for doubt in session.trace_doubts())
-    return table(header, rows) + doubts + note if rows else ""
+    return table(header, rows, numbers_until=4) + doubts + note if rows else ""
 
 
 def _one(session: Session, found: Explanation) -> str:
@@ -104,7 +104,7 @@ def _bars(bars: list[Bar]) -> str:
             f'<span class="bar" style="width:{BAR_PX * abs(bar.difference_ns) / largest:.0f}px;'
             f'background:{SLOWER if bar.difference_ns > 0 else FASTER}"></span>'
             f"{bar.difference_ns / 1e6:+.4g}",
-            f"{bar.share * 100:.0f} %",
+            f"{round(bar.share * 100)} %",
         )
         for bar in shown
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from profiler.compare import lane_name
+from profiler.compare import lane_name, plain
 from profiler.report.tables import table
 from profiler.sweep.axes import is_number, unit_of
 from profiler.sweep.results import (
@@ -218,9 +218,13 @@ def _ticks(top: float, py: object) -> str:
     return "".join(
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(top * f):.1f}" y2="{py(top * f):.1f}" '
         f'class="grid"/><text x="{LEFT - 8}" y="{py(top * f) + 4:.1f}" '
-        f'text-anchor="end">{top * f:.3g}</text>'
+        f'text-anchor="end">{_tick(top * f)}</text>'
         for f in (0, 0.25, 0.5, 0.75, 1)
     )
+
+
+def _tick(value: float) -> str:
+    return plain(value) if value >= 1000 else f"{value:.3g}"
 
 
 def _figure(
@@ -266,7 +270,7 @@ def _pareto(sweep: Sweep, names: dict[str, str]) -> str:
         )
     parts += [
         f'<text x="{LEFT + (WIDTH - LEFT - RIGHT) * f:.1f}" y="{HEIGHT - BOTTOM + 16}" '
-        f'text-anchor="middle">{right * f:.3g}</text>'
+        f'text-anchor="{"end" if f == 1 else "middle"}">{_tick(right * f)}</text>'
         for f in (0, 0.25, 0.5, 0.75, 1)
     ]
     unit = unit_of(sweep.plan.plan)
@@ -302,11 +306,11 @@ def _table(sweep: Sweep) -> str:
                 f"{stats.p50_ns / 1e6:.4g}",
                 interval_text(latency.scaled(1e-6)),
                 f"{stats.p99_ns / 1e6:.4g}",
-                f"{row.figures.throughput.value:.4g}",
+                plain(row.figures.throughput.value),
                 escape(speedup_text(row.speedup)) if row.speedup else "",
                 "outputs differ" if row.agree is False else escape(row.reason),
             )
         )
     unit = unit_of(sweep.plan.plan)
     header = (*names, "lane", "p50 ms", "95 %", "p99 ms", unit, "speedup", "")
-    return table(header, cells, numbers_from=len(names) + 1)
+    return table(header, cells, numbers_from=len(names) + 1, numbers_until=len(names) + 6)

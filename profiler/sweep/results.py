@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profiler.compare import compare_rounds, lane_name
+from profiler.compare import compare_rounds, lane_name, plain
 from profiler.measured import over_launches, timed
 from profiler.session import Session
 from profiler.sweep.axes import describe, is_number, unit_of, work_of
@@ -180,7 +180,7 @@ def findings(sweep: Sweep) -> list[str]:
         at = ", ".join(f"{a.name} {v}" for a, v in zip(sweep.plan.axes, best.values, strict=True))
         sentences.append(
             f"Highest throughput: {names[best.label]} at {at}, "
-            f"{best.throughput.value:.4g} {unit_of(sweep.plan.plan)}."
+            f"{plain(best.throughput.value)} {unit_of(sweep.plan.plan)}."
         )
     failed = sum(1 for r in sweep.results.values() if r.over and not r.session.timed_rounds())
     if failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from profiler.compare import counted, lane_name
+from profiler.compare import counted, lane_name, plain
 from profiler.console import printable
 from profiler.sweep.axes import describe
 from profiler.sweep.results import LanePoint, comparison, findings, lane_point
@@ -97,7 +97,7 @@ def _figures(row: Row) -> str:
     stats, latency = row.figures.stats, row.figures.latency_ns
     interval = interval_text(latency.scaled(1e-6))
     text = f"{stats.p50_ns / 1e6:>10.4g}{interval:>20}{stats.p99_ns / 1e6:>10.4g}"
-    text += f"{row.figures.throughput.value:>10.4g}"
+    text += f"{plain(row.figures.throughput.value):>10}"
     if row.speedup is not None:
         text += f"  {speedup_text(row.speedup):<26}"
     return text + ("  other outputs" if row.agree is False else "")

@@ -120,6 +120,12 @@ def test_search_use_the_lane_and_save_its_program(
     assert ArmState.RACING.value not in texts(window.fastest_view, STATE)
     assert path is not None and read_session(path).verdict() == session.verdict()
     before = len(window.draft.engines)
+    configurations = texts(window.fastest_view, 0)
+    window.fastest_view.table.selectRow(configurations.index("ort"))
+    window.fastest_view.use.click()
+    assert len(window.draft.engines) == before, "the default is a lane already"
+    assert "already" in window.messages.text
+    window.fastest_view.table.selectRow(1 - configurations.index("ort"))
     window.fastest_view.use.click()
     assert len(window.draft.engines) == before + 1
     spec = window.fastest_view.chosen()

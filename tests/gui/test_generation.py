@@ -42,6 +42,10 @@ def test_generate_and_look(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> 
     assert float(cell(window, 1)) > 0 and cell(window, 8).endswith("KiB")
     assert "Inter-token latency" in window.generation.verdicts.text()
     assert "12 tokens, 6 new ones" in window.generation.workload.text()
+    window.tabs.setCurrentWidget(window.report)
+    report = window.report.text.toPlainText()
+    assert "TTFT p50" in report and "Latency of whole generations" in report
+    assert cell(window, 3) in report
     open_model(qtbot, window, DEMO)
     assert table.rowCount() == 0 and not tab_is_shown(window)
     assert path is not None

@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from gui import file_writer
@@ -148,6 +148,25 @@ def test_stop_keeps_what_was_measured(qtbot: QtBot, window: MainWindow) -> None:
     stored = read_session(path)
     assert stored.finished is not None and stored.finished.reason == "stopped"
     assert all(stored.latency_stats(label) for label in stored.labels())
+
+
+def test_a_run_that_ends_while_quitting_is_asked(qtbot: QtBot, window: MainWindow) -> None:
+    """Yes closes the window then, and not the next time that a run ends."""
+    open_model(qtbot, window, DEMO, graph=False)
+    window.draft.time_limit_s = 1.0
+    window.profile()
+    qtbot.waitUntil(lambda: window.runs.running, timeout=PATIENCE_MS)
+
+    def answer() -> None:
+        question = QApplication.activeModalWidget()
+        if window.runs.running or not isinstance(question, QMessageBox):
+            QTimer.singleShot(50, answer)
+            return
+        QTest.mouseClick(question.button(QMessageBox.StandardButton.Yes), Qt.MouseButton.LeftButton)
+
+    answer()
+    window.close()
+    assert not window.isVisible()
 
 
 def test_an_engine_that_dies_takes_down_its_lane_only(qtbot: QtBot, window: MainWindow) -> None:

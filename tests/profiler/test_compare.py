@@ -10,6 +10,7 @@ from profiler.compare import (
     comparison_sentence,
     judge,
     lane_name,
+    plain,
     relative_width,
     unresolved_sentences,
 )
@@ -103,3 +104,17 @@ def test_lanes_of_the_same_fate_are_told_together() -> None:
 def test_lane_names() -> None:
     assert lane_name(EngineSpec(label="ort", engine=EngineKind.ORT)) == "ONNX Runtime (CPU)"
     assert lane_name(EngineSpec(label="mine", engine=EngineKind.ORT)) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12342, "0.1234"),
+        (624.94, "624.9"),
+        (9999.4, "9999"),
+        (9999.6, "10,000"),
+        (12016.9, "12,017"),
+    ],
+)
+def test_large_figures_have_no_power_of_ten(value: float, text: str) -> None:
+    assert plain(value) == text

@@ -14,6 +14,7 @@ from profiler.types import (
     CostSettings,
     EngineKind,
     EngineSpec,
+    GenerationPlan,
     Goal,
     GraphDescribed,
     GraphNode,
@@ -309,6 +310,16 @@ def test_sizes_that_the_conversion_fixed() -> None:
     again = ModelConverted(time_ns=4, model=source(), labels=("onnx",), notes=(note,))
     result = answer(session(*rounds("eager", 8.0), *rounds("onnx", 4.0), again))
     assert "The converted file takes these sizes only: image[0] = 4" in result.cautions
+
+
+def test_generated_text_was_measured_at_its_numbers_of_tokens() -> None:
+    found = session(*rounds("eager", 8.0), *rounds("onnx", 4.0), inputs=())
+    assert found.plan is not None
+    generation = GenerationPlan(prompt_tokens=24, new_tokens=16)
+    found.plan = msgspec.structs.replace(found.plan, generation=generation)
+    missing = " ".join(answer(found).not_measured)
+    assert "Prompts of another length than 24 tokens" in missing
+    assert "()" not in missing
 
 
 def test_a_language_model_is_more_than_one_call() -> None:
