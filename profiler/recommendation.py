@@ -237,7 +237,7 @@ def _against(session: Session, measure: Measure, label: str, other: str) -> Reas
     over = ""
     if found.rounds:
         launches = counted(found.launches, "launch", "launches")
-        over = f", over {found.rounds} paired rounds of {launches}"
+        over = f", over {counted(found.rounds, "paired round")} of {launches}"
     cites = tuple(
         Citation(figure=f"ratio.{end}", label=f"{label}/{other}", value=value)
         for end, value in (("value", ratio.value), ("low", ratio.low), ("high", ratio.high))

@@ -43,9 +43,10 @@ class LeavesByTab(QObject):
         """To the next widget that takes the tab key, or the one before."""
         found: QWidget = self._view
         while True:
-            found = found.nextInFocusChain() if forward else found.previousInFocusChain()
-            if found is self._view:
+            step = found.nextInFocusChain() if forward else found.previousInFocusChain()
+            if step is None or step is self._view:
                 return
+            found = step
             takes = bool(found.focusPolicy() & Qt.FocusPolicy.TabFocus)
             if takes and found.isVisible() and found.isEnabled() and not self._inside(found):
                 break

@@ -72,7 +72,8 @@ class VerdictBanner(QFrame):
             return
         verdicts = {comparison.verdict for comparison in session.comparisons()}
         differs = bool(session.failures) or any(not o.agree for o in session.outputs)
-        doubtful = Verdict.UNRESOLVED in verdicts or session.mostly_disturbed()
+        nothing = not session.timed_rounds()
+        doubtful = nothing or Verdict.UNRESOLVED in verdicts or session.mostly_disturbed()
         edge = theme.BAD if differs else theme.OPEN if doubtful else theme.GOOD
         self._show(verdict or "Nothing was measured.", self._details(), QColor(edge))
 
