@@ -236,8 +236,8 @@ def _against(session: Session, measure: Measure, label: str, other: str) -> Reas
     ratio, name = found.ratio, session.name(other)
     over = ""
     if found.rounds:
-        launches = counted(found.launches, "launch", "launches")
-        over = f", over {counted(found.rounds, "paired round")} of {launches}"
+        rounds = counted(found.rounds, "paired round")
+        over = f", over {rounds} of {counted(found.launches, 'launch', 'launches')}"
     cites = tuple(
         Citation(figure=f"ratio.{end}", label=f"{label}/{other}", value=value)
         for end, value in (("value", ratio.value), ("low", ratio.low), ("high", ratio.high))
