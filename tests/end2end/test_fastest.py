@@ -44,7 +44,7 @@ def test_a_search_ends_with_a_program_that_runs_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     rows = {row["configuration"]: row for row in report["search"]["configurations"]}
-    assert {"ort", "ort,graph_optimization_level=disable"} <= set(rows)
+    assert "ort" in rows and len(rows) > 1
     assert report["search"]["winner"]["engine"] == "ort"
     (leader,) = report["search"]["leaders"]
     assert rows[leader["leader"]]["state"] == "leader"

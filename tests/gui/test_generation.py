@@ -46,6 +46,7 @@ def test_generate_and_look(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> 
     report = window.report.text.toPlainText()
     assert "TTFT p50" in report and "Latency of whole generations" in report
     assert cell(window, 3) in report
+    window.tabs.setCurrentWidget(window.graph)
     open_model(qtbot, window, DEMO)
     assert table.rowCount() == 0 and not tab_is_shown(window)
     assert path is not None
