@@ -90,8 +90,8 @@ TEST_NEEDS = {
     "/usr/include/stdio.h": "libc6-dev",
     PYTHON_HEADER: f"libpython{PYTHON_VERSION}-dev",
 }
-# How the whole suite is run: two tests at a time, grouped in tests/conftest.py.
-WORKERS = ("-n", "2", "--dist", "loadgroup")
+# How the whole suite is run: two tests at a time; tests/conftest.py says which stay together.
+WORKERS = ("-n", "2", "--dist", "loadfile")
 # Carries models to test with; its own dependencies are not needed.
 TEST_MODELS = "silero-vad==6.2.3"
 # Where there is no apt. RPM systems find a package by a library's name.

@@ -5,15 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stays in one process where several run tests: a file's; and all with windows, which
-    would take the keyboard from each other.
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """What one process runs where several run tests: those of a file; and all with windows, which
+    would take the keyboard and the pointer from each other.
     """
-    for item in items:
-        group = "window" if "gui" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "windows" if file.startswith("tests/gui/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Called where several processes run tests. Marks of groups need pytest 9.1 or older."""
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
