@@ -39,6 +39,12 @@ def drag_source(window: MainWindow) -> Iterator[QPoint]:
 
 def drag(qtbot: QtBot, start: QPoint, target: QWidget) -> None:
     """Press, move in small steps as a hand does, release."""
+    window = target.window()
+    # What was shown only now lies outside of the window until it is laid out.
+    qtbot.waitUntil(
+        lambda: window.rect().contains(target.mapTo(window, target.rect().center())),
+        timeout=PATIENCE_MS,
+    )
     end = target.mapToGlobal(target.rect().center())
     with Pointer() as pointer:
         pointer.move(start.x(), start.y())
