@@ -2,6 +2,7 @@
 
     python benchmarks/calibration.py run aa --runs 100       # the same lane twice
     python benchmarks/calibration.py run ratio --runs 60     # 100 against 102, 105, 110, 150 blocks
+    python benchmarks/calibration.py run ratio --blocks 105  # only against 105 blocks
     python benchmarks/calibration.py run load --runs 30      # both, with a load that comes and goes
     python benchmarks/calibration.py run sequential --runs 30    # blocks in sequence, mean / mean
     python benchmarks/calibration.py table                   # all that was measured so far, plots
@@ -69,7 +70,8 @@ def main() -> int:
     measure.add_argument("--runs", type=int, default=20)
     measure.add_argument("--time-limit", type=float, default=60.0)
     measure.add_argument("--engine", choices=[engine.value for engine in ENGINES])
-    measure.set_defaults(do=lambda a: measure_runs(a.experiment, a.runs, a.time_limit, a.engine))
+    measure.add_argument("--blocks", type=int, help="only the case with this number of blocks")
+    measure.set_defaults(do=measure_runs)
     commands.add_parser("table").set_defaults(do=lambda _: print_table())
     arguments = parser.parse_args()
     return int(arguments.do(arguments) or 0)
@@ -205,24 +207,32 @@ def _cases(experiment: str) -> list[tuple[int, Method]]:
 EXPERIMENTS = ("aa", "ratio", "load", "sequential", "sequential-load")
 
 
-def measure_runs(experiment: str, runs: int, time_limit_s: float, only: str | None = None) -> None:
+def measure_runs(arguments: argparse.Namespace) -> None:
     """Cases and engines take turns, so that a slow hour of the machine hits all of them."""
+    experiment, runs = arguments.experiment, arguments.runs
+    engines = [engine for engine in ENGINES if arguments.engine in (None, engine.value)]
+    cases = [
+        (case, engine)
+        for case in _cases(experiment)
+        if arguments.blocks in (None, case[0])
+        for engine in engines
+    ]
+    if not cases:
+        raise SystemExit(f"{experiment} has no case with {arguments.blocks} blocks")
     RESULTS.parent.mkdir(exist_ok=True)
-    engines = [engine for engine in ENGINES if only in (None, engine.value)]
-    cases = [(case, engine) for case in _cases(experiment) for engine in engines]
     done = sum(line["experiment"] == experiment for line in stored_results())
     with tempfile.TemporaryDirectory() as folder, load_if(experiment.endswith("load")):
         for number in range(runs):
             (blocks, method), engine = cases[(done + number) % len(cases)]
             seed = random.randrange(2**31)
-            plan = plan_for(Path(folder), engine, blocks, seed, time_limit_s)
+            plan = plan_for(Path(folder), engine, blocks, seed, arguments.time_limit)
             result = method(plan, blocks)
             line = {
                 "experiment": experiment,
                 "engine": engine.value,
                 "blocks": blocks,
                 "rows": ROWS,
-                "time_limit_s": time_limit_s,
+                "time_limit_s": arguments.time_limit,
                 "machine": machine(),
                 **result,
             }
