@@ -35,11 +35,11 @@ import numpy as np
 from benchmarks.models import block_chain
 from profiler.errors import ProfilerError
 from profiler.inputs import make_arrays
-from profiler.insights.launches import processes
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.noise import noise_rule, slow_rounds
 from profiler.plan import default_plan
+from profiler.processes import judged_processes
 from profiler.recorder import record
 from profiler.session import Session
 from profiler.stats import launches_estimate, student_quantile
@@ -273,9 +273,8 @@ def plan_of(model: Path) -> RunPlan:
 
 
 def p50_of(session: Session) -> float:
-    return float(
-        np.median([own.p50_ns for label in session.labels() for own in processes(session, label)])
-    )
+    found = [own for label in session.labels() for own in judged_processes(session, label)]
+    return float(np.median([own.p50_ns for own in found]))
 
 
 def run_in_window(model: Path) -> int:
