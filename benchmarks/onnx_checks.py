@@ -104,7 +104,7 @@ def _without_types(path: Path, target: Path) -> Path:
     return plain
 
 
-def check(path: Path, feeds: Feeds, *, compiles: bool = True) -> Check:
+def check(path: Path, feeds: Feeds) -> Check:
     """Import, compare with ONNX Runtime, export and compile."""
     try:
         expected = session(path).run(None, feeds)
@@ -129,9 +129,7 @@ def check(path: Path, feeds: Feeds, *, compiles: bool = True) -> Check:
         plain = session(path, optimized=False).run(None, feeds)
         other = _first_difference(found, plain)
         equal += "; without its optimizer " + (other or "equal")
-    exported, compiled = "not tried", "not tried"
-    if compiles:
-        exported, compiled = export_error(module, tensors), compile_error(module, tensors, found)
+    exported, compiled = export_error(module, tensors), compile_error(module, tensors, found)
     return Check("", equal, exported, compiled, dependent)
 
 
