@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime import quantization
 
+from benchmarks.models import OneSample
 from profiler.errors import ConversionError
 from profiler.onnx_torch import import_onnx
 from profiler.onnx_torch.values import to_tensor
@@ -35,14 +36,6 @@ class Check:
     exported: str = ""
     compiled: str = ""
     data_dependent: tuple[str, ...] = ()
-
-
-class _Samples(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, feeds: Feeds) -> None:
-        self._left: Iterator[Feeds] = iter([feeds])
-
-    def get_next(self) -> Feeds | None:
-        return next(self._left, None)
 
 
 def forms(path: Path, feeds: Feeds, folder: Path) -> Iterator[tuple[str, Path | str]]:
@@ -89,7 +82,7 @@ def _dynamic(path: Path, target: Path, feeds: Feeds) -> None:
 
 
 def _static(path: Path, target: Path, feeds: Feeds) -> None:
-    quantization.quantize_static(_without_types(path, target), target, _Samples(feeds))
+    quantization.quantize_static(_without_types(path, target), target, OneSample(feeds))
 
 
 def _without_types(path: Path, target: Path) -> Path:
