@@ -225,9 +225,7 @@ def folder_with_words(where: Path, name: str) -> Path:
     vocabulary = {word: place for place, word in enumerate(["[UNK]", *words])}
     tokenizer: Any = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    made: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, unk_token="[UNK]"
-    )
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
     made.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     made.save_pretrained(path)
     return path

@@ -130,7 +130,7 @@ def as_torchscript(module: torch.nn.Module, example: tuple[torch.Tensor, ...], p
     """Traced."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(module, example, strict=False)  # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(module, example, strict=False)
         traced.save(str(path))
     return path
 

@@ -61,11 +61,11 @@ class _Interpreter(torch.fx.Interpreter):
         return value
 
 
-class OperatorVisitor(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OperatorVisitor(TorchDispatchMode):
     """Shows each operator that the dispatcher is called for: a profiler's outermost operators."""
 
     def __init__(self, visit: Visit) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.scopes: list[str] = []
         self._visit = visit
         self._seen: dict[str, int] = defaultdict(int)

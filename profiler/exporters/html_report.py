@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -63,9 +64,8 @@ def _colour(session: Session, label: str) -> str:
     return COLOURS[session.labels().index(label) % len(COLOURS)]
 
 
-def _pairs(items: object) -> str:
-    pairs = list(items)  # type: ignore[call-overload]
-    return table(("", ""), [(escape(k), escape(str(v))) for k, v in pairs], numbers_from=9)
+def _pairs(items: Iterable[tuple[str, object]]) -> str:
+    return table(("", ""), [(escape(k), escape(str(v))) for k, v in items], numbers_from=9)
 
 
 def _latency_table(session: Session) -> str:
