@@ -68,16 +68,12 @@ def default_plan(
             "Use dualscope generate.",
         )
     lanes = tuple(engines) if engines else default_engines(info.source.kind)
-    default = StoppingRule()
     plan = RunPlan(
         model=info.source,
         inputs=tuple(info.inputs if inputs is None else inputs),
         engines=lanes,
         baseline=baseline or default_baseline(lanes),
-        stopping=StoppingRule(
-            target_width=default.target_width if target_width is None else target_width,
-            time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
-        ),
+        stopping=stopping_rule(target_width, time_limit_s),
         seed=seed,
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=lane_cpus(usable_cores()) if pin else (),
@@ -85,6 +81,15 @@ def default_plan(
     )
     check_plan(plan)
     return plan
+
+
+def stopping_rule(target_width: float | None, time_limit_s: float | None) -> StoppingRule:
+    """With the defaults where nothing is given."""
+    default = StoppingRule()
+    return StoppingRule(
+        target_width=default.target_width if target_width is None else target_width,
+        time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
+    )
 
 
 def check_plan(plan: RunPlan) -> None:

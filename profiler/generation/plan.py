@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from profiler.errors import PlanError
 from profiler.noise import noise_rule
 from profiler.placement import lane_cpus, usable_cores
-from profiler.plan import check_plan, default_baseline
+from profiler.plan import check_plan, default_baseline, stopping_rule
 from profiler.types import (
     EngineKind,
     EngineSpec,
@@ -17,7 +17,6 @@ from profiler.types import (
     ModelKind,
     ModelSource,
     RunPlan,
-    StoppingRule,
     Tolerance,
 )
 
@@ -58,7 +57,7 @@ def generation_plan(
             "folder. Its single calls are measured by dualscope profile.",
         )
     lanes = tuple(engines) or (generation_lanes() if info else ())
-    default, usual = StoppingRule(), GenerationPlan()
+    usual = GenerationPlan()
     most = info.generation.most_tokens if info and info.generation else 0
     prompt, new = fitting_tokens(most)
     vocabulary = info.generation.vocabulary if info and info.generation else 0
@@ -77,10 +76,7 @@ def generation_plan(
         inputs=(),
         engines=lanes,
         baseline=baseline or default_baseline(lanes),
-        stopping=StoppingRule(
-            target_width=default.target_width if target_width is None else target_width,
-            time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
-        ),
+        stopping=stopping_rule(target_width, time_limit_s),
         seed=seed,
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=lane_cpus(usable_cores()) if pin else (),
