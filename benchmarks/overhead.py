@@ -33,6 +33,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.models import block_chain
+from benchmarks.ratios import geometric_mean
 from profiler.errors import ProfilerError
 from profiler.inputs import make_arrays
 from profiler.jobs import inspect_model
@@ -42,7 +43,7 @@ from profiler.plan import default_plan
 from profiler.processes import judged_processes
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.stats import launches_estimate, student_quantile
+from profiler.stats import launches_estimate
 from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
@@ -247,21 +248,13 @@ def compare_window(model: Path, folder: Path, pairs: int) -> None:
         process.communicate()
     values = np.array(measured)
     ratios = values[:, 0] / values[:, 1]
-    ratio, low, high = few_pairs(ratios)
+    ratio, low, high = geometric_mean(ratios)
     print(
         f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
         f"| {low:.4f} – {high:.4f} "
         f"| {np.median(values[:, 0] - values[:, 1]) / 1e3:+.2f} µs |",
         flush=True,
     )
-
-
-def few_pairs(ratios: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
-    """Geometric mean of independent runs' ratios, with Student's 95 % interval."""
-    logs = np.log(ratios)
-    half = student_quantile(0.975, logs.size - 1) * logs.std(ddof=1) / np.sqrt(logs.size)
-    found = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
-    return float(found[0]), float(found[1]), float(found[2])
 
 
 def plan_of(model: Path) -> RunPlan:
