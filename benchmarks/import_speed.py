@@ -203,9 +203,7 @@ def turn(module: Any, tensors: tuple[torch.Tensor, ...], calls: int) -> float:
 class _Counting(TorchDispatchMode):
     """Counts operators that reach a kernel or make a view."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+    count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types

@@ -85,9 +85,7 @@ def bert_shapes() -> tuple[dict[int, Any], ...]:
     return ({0: batch, 1: sequence}, {0: batch, 1: sequence})
 
 
-def as_onnx(
-    module: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: Any, path: Path
-) -> Path:
+def as_onnx(module: torch.nn.Module, example: tuple[Any, ...], shapes: Any, path: Path) -> Path:
     """Through torch.export."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
