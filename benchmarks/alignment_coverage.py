@@ -17,13 +17,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgspec
-from onnxruntime.quantization import CalibrationDataReader
 
+from benchmarks.models import OneSample
 from profiler import supervisor
 from profiler.explanation import Explanation
 from profiler.inputs import make_arrays
@@ -100,13 +99,7 @@ def quantized(onnx_path: Path) -> Path:
         quantize_dynamic(int8_path, int8_path, weight_type=QuantType.QInt8)
         return int8_path
 
-    class OneSample(CalibrationDataReader):  # type: ignore[misc]
-        samples = iter([arrays])
-
-        def get_next(self) -> dict[str, Any] | None:
-            return next(self.samples, None)
-
-    quantize_static(int8_path, int8_path, OneSample(), quant_format=QuantFormat.QDQ)
+    quantize_static(int8_path, int8_path, OneSample(arrays), quant_format=QuantFormat.QDQ)
     return int8_path
 
 

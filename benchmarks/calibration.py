@@ -39,6 +39,7 @@ from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.model_file import identify
 from profiler.plan import default_plan
+from profiler.processes import processes
 from profiler.session import Session
 from profiler.supervisor import run as run_plan
 from profiler.types import (
@@ -46,7 +47,6 @@ from profiler.types import (
     EngineSpec,
     Load,
     Round,
-    RoundKind,
     RunPlan,
     WarmupRule,
 )
@@ -119,22 +119,13 @@ def interleaved(plan: RunPlan, blocks: int) -> dict[str, Any]:
         "true": BLOCKS / blocks,
         "reason": session.finished.reason if session.finished else "",
         "took_s": time.monotonic() - started,
-        "processes": {label: processes(session.rounds[label]) for label in session.labels()},
+        "processes": {label: process_figures(session.rounds[label]) for label in session.labels()},
     }
 
 
-def processes(rounds: Sequence[Round]) -> list[tuple[float, float]]:
+def process_figures(rounds: Sequence[Round]) -> list[tuple[float, float]]:
     """(p50 in ms, minor page faults a call) of each launch's timed turns."""
-    launches: dict[int, list[Round]] = {}
-    for turn in rounds:
-        if turn.kind is RoundKind.TIMED:
-            launches.setdefault(turn.launch, []).append(turn)
-    found = []
-    for _, turns in sorted(launches.items()):
-        latencies = [value for turn in turns for value in turn.latencies_ns]
-        faults = sum(turn.minor_page_faults for turn in turns) / len(latencies)
-        found.append((float(np.median(latencies)) / 1e6, faults))
-    return found
+    return [(own.p50_ns / 1e6, own.faults) for own in processes(rounds)]
 
 
 def sequential(plan: RunPlan, blocks: int) -> dict[str, Any]:

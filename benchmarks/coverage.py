@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.ratios import geometric_mean
 from profiler.compare import judge
-from profiler.stats import LEVEL, launches_estimate, student_quantile
+from profiler.stats import LEVEL, launches_estimate
 from profiler.types import StoppingRule, Verdict
 
 MOST_LAUNCHES, LEAST_LAUNCHES, ROUNDS = 8, 3, 20
@@ -77,10 +78,7 @@ def bootstrap(ratios: Sequence[Values]) -> tuple[float, float, float]:
 
 def students(ratios: Sequence[Values]) -> tuple[float, float, float]:
     """Mean of the launches' log medians, with the same confidence of one look."""
-    logs = np.log([np.median(values) for values in ratios])
-    quantile = student_quantile(1 - (1 - LEVEL) / 2, len(logs) - 1)
-    centre, half = logs.mean(), quantile * logs.std(ddof=1) / np.sqrt(len(logs))
-    return float(np.exp(centre)), float(np.exp(centre - half)), float(np.exp(centre + half))
+    return geometric_mean([np.median(values) for values in ratios], LEVEL)
 
 
 METHODS: dict[str, Interval] = {

@@ -200,12 +200,10 @@ def turn(module: Any, tensors: tuple[torch.Tensor, ...], calls: int) -> float:
     return float(np.median(found))
 
 
-class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Counting(TorchDispatchMode):
     """Counts operators that reach a kernel or make a view."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
+    count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types

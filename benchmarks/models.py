@@ -1,8 +1,10 @@
-"""The demo, and models whose relative cost is known by construction: chains of equal blocks."""
+"""The demo, chains of equal blocks, whose relative cost is known, and data to quantize with."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -57,3 +59,14 @@ def _save_chain(
     graph = helper.make_graph(nodes, "blocks", inputs, [output], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, str(path))
+
+
+class OneSample:
+    """Calibration data: one set of arrays by input name."""
+
+    def __init__(self, feeds: Mapping[str, Any]) -> None:
+        self._left = iter([feeds])
+
+    def get_next(self) -> Mapping[str, Any] | None:
+        """As `onnxruntime.quantization.CalibrationDataReader`."""
+        return next(self._left, None)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime import quantization
 
+from benchmarks.models import OneSample
 from profiler.errors import ConversionError
 from profiler.onnx_torch import import_onnx
 from profiler.onnx_torch.values import to_tensor
@@ -35,14 +36,6 @@ class Check:
     exported: str = ""
     compiled: str = ""
     data_dependent: tuple[str, ...] = ()
-
-
-class _Samples(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, feeds: Feeds) -> None:
-        self._left: Iterator[Feeds] = iter([feeds])
-
-    def get_next(self) -> Feeds | None:
-        return next(self._left, None)
 
 
 def forms(path: Path, feeds: Feeds, folder: Path) -> Iterator[tuple[str, Path | str]]:
@@ -89,7 +82,7 @@ def _dynamic(path: Path, target: Path, feeds: Feeds) -> None:
 
 
 def _static(path: Path, target: Path, feeds: Feeds) -> None:
-    quantization.quantize_static(_without_types(path, target), target, _Samples(feeds))
+    quantization.quantize_static(_without_types(path, target), target, OneSample(feeds))
 
 
 def _without_types(path: Path, target: Path) -> Path:
@@ -104,7 +97,7 @@ def _without_types(path: Path, target: Path) -> Path:
     return plain
 
 
-def check(path: Path, feeds: Feeds, *, compiles: bool = True) -> Check:
+def check(path: Path, feeds: Feeds) -> Check:
     """Import, compare with ONNX Runtime, export and compile."""
     try:
         expected = session(path).run(None, feeds)
@@ -129,9 +122,7 @@ def check(path: Path, feeds: Feeds, *, compiles: bool = True) -> Check:
         plain = session(path, optimized=False).run(None, feeds)
         other = _first_difference(found, plain)
         equal += "; without its optimizer " + (other or "equal")
-    exported, compiled = "not tried", "not tried"
-    if compiles:
-        exported, compiled = export_error(module, tensors), compile_error(module, tensors, found)
+    exported, compiled = export_error(module, tensors), compile_error(module, tensors, found)
     return Check("", equal, exported, compiled, dependent)
 
 

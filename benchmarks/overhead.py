@@ -33,16 +33,17 @@ import msgspec
 import numpy as np
 
 from benchmarks.models import block_chain
+from benchmarks.ratios import geometric_mean
 from profiler.errors import ProfilerError
 from profiler.inputs import make_arrays
-from profiler.insights.launches import processes
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.noise import noise_rule, slow_rounds
 from profiler.plan import default_plan
+from profiler.processes import judged_processes
 from profiler.recorder import record
 from profiler.session import Session
-from profiler.stats import launches_estimate, student_quantile
+from profiler.stats import launches_estimate
 from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
@@ -247,21 +248,13 @@ def compare_window(model: Path, folder: Path, pairs: int) -> None:
         process.communicate()
     values = np.array(measured)
     ratios = values[:, 0] / values[:, 1]
-    ratio, low, high = few_pairs(ratios)
+    ratio, low, high = geometric_mean(ratios)
     print(
         f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
         f"| {low:.4f} – {high:.4f} "
         f"| {np.median(values[:, 0] - values[:, 1]) / 1e3:+.2f} µs |",
         flush=True,
     )
-
-
-def few_pairs(ratios: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
-    """Geometric mean of independent runs' ratios, with Student's 95 % interval."""
-    logs = np.log(ratios)
-    half = student_quantile(0.975, logs.size - 1) * logs.std(ddof=1) / np.sqrt(logs.size)
-    found = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
-    return float(found[0]), float(found[1]), float(found[2])
 
 
 def plan_of(model: Path) -> RunPlan:
@@ -273,9 +266,8 @@ def plan_of(model: Path) -> RunPlan:
 
 
 def p50_of(session: Session) -> float:
-    return float(
-        np.median([own.p50_ns for label in session.labels() for own in processes(session, label)])
-    )
+    found = [own for label in session.labels() for own in judged_processes(session, label)]
+    return float(np.median([own.p50_ns for own in found]))
 
 
 def run_in_window(model: Path) -> int:

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.models import DEMO, block_chain
+from benchmarks.ratios import geometric_mean
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.lanes import parse_lane
 from profiler.search.snippet import make_snippet, write_snippet
-from profiler.stats import student_quantile
 from profiler.types import EngineSpec, Load, ModelInfo
 
 LANES = ("ort", "ort,intra_op_threads=1,io_binding=true")
@@ -59,13 +58,10 @@ def compare(
     for number in range(arguments.launches):
         lanes.append(lane_p50_ms(info, spec, here / str(number), arguments.seconds))
         programs.append(program_p50_ms(program, arguments.seconds))
-    logs = [math.log(p / q) for p, q in zip(programs, lanes, strict=True)]
-    freedom = len(logs) - 1
-    half = student_quantile(0.975, freedom) * stdev(logs) / math.sqrt(len(logs))
-    low, high = math.exp(mean(logs) - half), math.exp(mean(logs) + half)
+    ratio, low, high = geometric_mean([p / q for p, q in zip(programs, lanes, strict=True)])
     print(
         f"| {Path(info.source.path).stem} | {text} | {median(lanes):.4g} | {median(programs):.4g} "
-        f"| {math.exp(mean(logs)):.3f} | {low:.3f}–{high:.3f} |",
+        f"| {ratio:.3f} | {low:.3f}–{high:.3f} |",
         flush=True,
     )
 

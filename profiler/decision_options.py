@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from profiler.quantities import amount, share
 from profiler.types import Goal, Question
 
 AMOUNT = r"(?P<before>[^\d\s=/.+-]*)\s*(?P<amount>\d+(?:\.\d+)?)\s*(?P<after>[^\d\s/.+-]*)"
@@ -111,10 +112,7 @@ def per_day(text: str) -> float:
 
 def utilization(text: str) -> float:
     """`70%` or `0.7`: above 0, at most 1."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = 0.0
+    value = share(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no utilization; write for example 70%")
     return value
@@ -125,14 +123,3 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
-
-
-def amount(text: str) -> float:
-    """A number from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount; write for example 500")
-    return value

@@ -115,19 +115,13 @@ def conversion(
     return answer
 
 
-def program_form(
-    source: ModelSource,
-    inputs: Sequence[InputSpec],
-    path: Path,
-    *,
-    cancelled: Callable[[], bool] | None = None,
-) -> ModelSource:
+def program_form(source: ModelSource, inputs: Sequence[InputSpec], path: Path) -> ModelSource:
     """What PyTorch lanes run, exported to a .pt2 file at `path`. Blocks.
 
-    Raises ConversionError, UnsafeModelError, ModelFileError, CancelledError.
+    Raises ConversionError, UnsafeModelError, ModelFileError.
     """
     job = ProgramJob(source=source, inputs=tuple(inputs), path=str(path))
-    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, None, cancelled)
+    answer = _run(job, CONVERT_TIMEOUT_S, ConversionError, None, None)
     if not isinstance(answer, Converted):
         raise ConversionError("The export ended without a result.")
     return answer.model

@@ -11,6 +11,7 @@ import msgspec
 import onnx
 
 from profiler.causal import causal_evidence
+from profiler.onnx_bodies import bodies
 from profiler.onnx_light import load_light
 from profiler.types import GraphNode, ModelGraph, ModelKind, ModelSource
 
@@ -86,10 +87,9 @@ def _known_scope(node: onnx.NodeProto) -> str | None:
 def _inputs(node: onnx.NodeProto) -> list[str]:
     """Those of nested graphs (If, Loop) too, as far as they come from outside."""
     found = list(node.input)
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            inner = {value for n in attribute.g.node for value in n.output}
-            found += [v for n in attribute.g.node for v in _inputs(n) if v not in inner]
+    for _, body in bodies(node):
+        inner = {value for n in body.node for value in n.output}
+        found += [v for n in body.node for v in _inputs(n) if v not in inner]
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import pynvml
@@ -55,12 +54,7 @@ class Nvml:
         self.status = f"{names}, driver {self.driver}" if names else "no NVIDIA GPU"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._open:
             _field(pynvml.nvmlShutdown)
             self._open = False

@@ -13,6 +13,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from profiler.errors import ModelFileError
 from profiler.generation.cache_layout import find_layout
+from profiler.onnx_bodies import graphs
 from profiler.onnx_light import load_light
 from profiler.onnx_trial import sizes_that_run
 from profiler.proposals import made_up_symbol, propose_input
@@ -65,15 +66,6 @@ def declared_tensors(
     values = [value for value in graph.input if value.name not in weights]
     inputs = tuple(_input_spec(value, graph) for value in values)
     return inputs, tuple(_tensor_spec(value) for value in graph.output)
-
-
-def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph, and those in its nodes: branches and loop bodies."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from graphs(attribute.g)
 
 
 def all_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

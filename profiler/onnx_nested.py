@@ -6,27 +6,15 @@ Runs in engine processes only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import onnx
 
 from profiler.module_graph import first_output
 from profiler.node_path import BETWEEN, inside, outermost
+from profiler.onnx_bodies import bodies
 from profiler.onnx_source import LAYOUT_SUFFIXES, SourceMap
 
 Sources = dict[str, tuple[str, ...]]
-
-
-def has_bodies(graph: onnx.GraphProto) -> bool:
-    """Whether a node has a graph of its own."""
-    return any(True for node in graph.node for _ in bodies(node))
-
-
-def bodies(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
-    """Attribute and graph."""
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.name, attribute.g
 
 
 def name_bodies(graph: onnx.GraphProto, around: str = "") -> None:

@@ -106,9 +106,7 @@ def load_torchscript(path: Path) -> torch.jit.ScriptModule:
     pickle_safety.check_globals(path, ModelKind.TORCHSCRIPT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
-            str(path), map_location="cpu"
-        )
+        module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
     return module
 
 

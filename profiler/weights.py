@@ -37,7 +37,7 @@ class LeftOut(dict[Any, Any]):
     def __setstate__(self, state: object) -> None:
         del state
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
         return id(self)
 
 

@@ -86,7 +86,6 @@ COPIES = frozenset({"copy", "memcpy", "gather"})
 # May be no more than another look at the same memory: nothing is known of what they move.
 VIEWS = frozenset({"view", "dropout", "shape", "constant", "assert_tensor_metadata"})
 TORCH_VIEWS = VIEWS | {"transpose", "expand", "split", "slice", "cast", "layout"}
-WINDOWED = frozenset({"max_pool", "mean"})
 
 
 @lru_cache(maxsize=8192)

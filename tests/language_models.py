@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from profiler.generation.cache_export import BATCH, PAST, TOKENS, export_model
 from profiler.generation.causal_models import cache_argument
+from tests.real_models import as_onnx
 
 VOCABULARY, POSITIONS, LAYERS, WIDTH, HEADS, CACHE_HEADS = 256, 128, 2, 32, 4, 2
 # GroupQueryAttention takes heads of a multiple of 16.
@@ -115,18 +115,8 @@ def dynamo_file(where: Path, name: str) -> Path:
     )
     both = {0: auto, 1: auto}
     shapes: Any = (both, both, [({0: auto, 2: auto},) * 2] * LAYERS)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            Nested(MODELS[name]()).eval(),
-            example,
-            str(path),
-            dynamo=True,
-            dynamic_shapes=shapes,
-            external_data=False,
-            verbose=False,
-        )
-    return path
+    with torch.no_grad():
+        return as_onnx(Nested(MODELS[name]()).eval(), example, shapes, path)
 
 
 def genai_file(where: Path) -> Path:
@@ -225,9 +215,7 @@ def folder_with_words(where: Path, name: str) -> Path:
     vocabulary = {word: place for place, word in enumerate(["[UNK]", *words])}
     tokenizer: Any = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    made: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, unk_token="[UNK]"
-    )
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
     made.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     made.save_pretrained(path)
     return path

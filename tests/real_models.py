@@ -90,9 +90,7 @@ def bert_shapes() -> tuple[dict[int, Any], ...]:
     return ({0: batch, 1: sequence}, {0: batch, 1: sequence})
 
 
-def as_onnx(
-    module: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: Any, path: Path
-) -> Path:
+def as_onnx(module: torch.nn.Module, example: tuple[Any, ...], shapes: Any, path: Path) -> Path:
     """Through torch.export."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -135,7 +133,7 @@ def as_torchscript(module: torch.nn.Module, example: tuple[torch.Tensor, ...], p
     """Traced."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(module, example, strict=False)  # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(module, example, strict=False)
         traced.save(str(path))
     return path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from profiler.types import (
     ArmJudged,
     ArmState,
@@ -40,7 +42,7 @@ def search_events() -> list[Event]:
         path="/m/<b>net</b>.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1, trusted=True
     )
     plan = SearchPlan(model=source, inputs=(), engines=(EngineKind.ORT,), cores=2)
-    judged = {"calls": 70, "p50_ns": 2e6, "p99_ns": 3e6, "rounds": 7, "launches": 1}
+    judged: dict[str, Any] = {"calls": 70, "p50_ns": 2e6, "p99_ns": 3e6, "rounds": 7, "launches": 1}
     return [
         SearchStarted(
             time_ns=1, plan=plan, environment={"machine": "x86_64"}, dualscope_version="1"
@@ -71,7 +73,7 @@ def search_events() -> list[Event]:
             ratio=5.0,
             low=4.5,
             high=float("inf"),
-            **judged,  # type: ignore[arg-type]
+            **judged,
         ),
         ArmJudged(
             time_ns=4,
@@ -82,7 +84,7 @@ def search_events() -> list[Event]:
             ratio=2.0,
             low=1.8,
             high=2.2,
-            **judged,  # type: ignore[arg-type]
+            **judged,
         ),
         ArmJudged(
             time_ns=4,
@@ -93,7 +95,7 @@ def search_events() -> list[Event]:
             low=1.0,
             high=1.0,
             peak_memory_bytes=1 << 20,
-            **judged,  # type: ignore[arg-type]
+            **judged,
         ),
         RaceFinished(time_ns=5, race=0, family="ort", leader=ONE.label, reason="time"),
         RaceStarted(

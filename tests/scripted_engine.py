@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from profiler.outputs import save_outputs
 from profiler.types import (
     AnyCommand,
     AnyReply,
+    EngineKind,
     EngineSpec,
     Failed,
     ForeignProcess,
@@ -22,10 +24,14 @@ from profiler.types import (
     Latencies,
     Load,
     Loaded,
+    ModelKind,
+    ModelSource,
     OpTiming,
     OutputsSaved,
+    RunPlan,
     SaveOutputs,
     SaveValues,
+    StoppingRule,
     Trace,
     Traced,
     TryInputs,
@@ -50,6 +56,17 @@ class Script:
     size_error: Failed | None = None
     hangs_with_new_size: bool = False
     log: tuple[str, ...] = ()
+
+
+def scripted_plan(*labels: str, **stopping: Any) -> RunPlan:
+    """ONNX Runtime lanes without inputs; the first is the baseline. `stopping`: of its rule."""
+    return RunPlan(
+        model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
+        inputs=(),
+        engines=tuple(EngineSpec(label=label, engine=EngineKind.ORT) for label in labels),
+        baseline=labels[0],
+        stopping=StoppingRule(**stopping),
+    )
 
 
 @dataclass

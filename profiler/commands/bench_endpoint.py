@@ -8,10 +8,11 @@ import re
 import msgspec
 
 from profiler.commands.generate import add_run_options, add_token_options
-from profiler.commands.profile import run_plan, seed
+from profiler.console_run import run_plan
 from profiler.errors import PlanError
 from profiler.generation.plan import generation_plan
 from profiler.lanes import lane_spec
+from profiler.quantities import whole
 from profiler.types import EngineKind, EngineSpec, RunPlan
 
 GIVEN = ("served_model", "api", "requests", "key_variable")
@@ -38,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="R[,R...]",
         help="requests a second, arriving at random (Poisson); a lane for each number",
     )
-    parser.add_argument("--requests", type=seed, metavar="N", help="in a turn (default: 16)")
+    parser.add_argument("--requests", type=whole, metavar="N", help="in a turn (default: 16)")
     parser.add_argument("--served-model", help="the model's name there (default: its first)")
     parser.add_argument("--api", choices=("completions", "chat"), help="default: completions")
     parser.add_argument(

@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from profiler.commands.profile import stop_on_interrupt
 from profiler.console import ProgressLine, first_difference, printable
+from profiler.console_run import stop_on_interrupt
 from profiler.exporters.json_report import comparison_of_values
 from profiler.locate import record_first_difference
 from profiler.session_file import read_session
@@ -36,13 +36,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     session, progress = read_session(arguments.session), ProgressLine()
-    with stop_on_interrupt() as stopped:
+    with stop_on_interrupt() as cancelled:
         events = record_first_difference(
             session,
             arguments.session,
             arguments.lane,
             trust=arguments.trust,
-            cancelled=lambda: bool(stopped),
+            cancelled=cancelled,
         )
         pairs = []
         for event in events:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from profiler.commands.profile import seconds, stop_on_interrupt
 from profiler.console import ProgressLine
+from profiler.console_run import stop_on_interrupt
 from profiler.errors import CancelledError, EngineError
 from profiler.jobs import capabilities
+from profiler.quantities import seconds
 from profiler.suite.catalogue import CATALOGUE, chosen
 from profiler.suite.models import check_library
 from profiler.suite.planning import suite_plan
@@ -62,16 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_library()
     models = chosen(arguments.model)
     folder = arguments.output or Path(time.strftime("suite-%Y%m%d-%H%M%S"))
-    with stop_on_interrupt() as stopped:
-
-        def cancelled() -> bool:
-            return bool(stopped)
-
+    with stop_on_interrupt() as cancelled:
         here = capabilities(cancelled=cancelled)
         plan = suite_plan(models, here, quick=arguments.quick, budget_s=arguments.budget)
         suite = _measure(plan, folder, cancelled)
     _write(suite, folder, arguments)
-    if stopped:
+    if cancelled():
         sys.stderr.write(f"go on with the same command and: --output {folder}\n")
         return CancelledError.exit_code
     return 0 if suite.rows() else EngineError.exit_code

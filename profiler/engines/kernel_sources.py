@@ -226,9 +226,8 @@ def _buffers(schedule: Sequence[Any]) -> list[Any]:
 
 def _made_by(buffer: Any) -> torch.fx.Node:
     """The FX node whose value a buffer is: told by the compiler, else the last of its origins."""
-    if buffer.origin_node is not None:
-        return buffer.origin_node  # type: ignore[no-any-return]
-    return _in_order(buffer.origins)[-1]
+    told: torch.fx.Node | None = buffer.origin_node
+    return _in_order(buffer.origins)[-1] if told is None else told
 
 
 def _computed(scheduled: Any) -> list[torch.fx.Node]:

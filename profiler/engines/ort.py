@@ -20,9 +20,10 @@ from profiler.engines.ort_values import collect_values
 from profiler.errors import EngineError
 from profiler.inputs import make_arrays
 from profiler.module_graph import describe_onnx
+from profiler.onnx_bodies import has_bodies
 from profiler.onnx_header import read_header
 from profiler.onnx_light import load_light
-from profiler.onnx_nested import Sources, WrittenOut, body_sources, has_bodies, name_bodies
+from profiler.onnx_nested import Sources, WrittenOut, body_sources, name_bodies
 from profiler.onnx_source import SourceMap
 from profiler.outputs import save_outputs
 from profiler.placement import usable_cores

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import onnx
 
-from profiler.onnx_nested import Sources, bodies
+from profiler.onnx_bodies import bodies
+from profiler.onnx_nested import Sources
 from profiler.types import OpTiming, Traced
 
 KERNEL = "_kernel_time"

@@ -6,7 +6,7 @@ import os
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import msgspec
 import torch
@@ -47,12 +47,12 @@ class TorchCompileEngine(TorchEngine):
         label_nodes(module)
         # The first call compiles.
         self._recording.enter_context(self._kernels.recording())
-        compiled: Any = torch.compile(
+        compiled = torch.compile(
             module,
             mode=None if mode is None else str(mode),
             dynamic=None if dynamic is None else bool(dynamic),
         )
-        return compiled  # type: ignore[no-any-return]
+        return cast(torch.nn.Module, compiled)
 
     def after_first_call(self) -> int:
         self._end_recording()

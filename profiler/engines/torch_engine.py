@@ -65,7 +65,7 @@ class TorchEngine:
             if not self._on_cuda:
                 yield self.infer
                 return
-            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            stream = torch.cuda.Stream(self._device)
 
             def call() -> object:
                 found = self.infer()

@@ -31,7 +31,7 @@ def in_precision(module: torch.nn.Module, precision: str) -> torch.nn.Module:
                 "This PyTorch has no torch.ao.quantization.", "Leave precision=int8 out."
             ) from error
         with torch.inference_mode(False), torch.no_grad():
-            quantized: torch.nn.Module = quantize_dynamic(  # type: ignore[no-untyped-call]
+            quantized: torch.nn.Module = quantize_dynamic(
                 module, {torch.nn.Linear}, dtype=torch.qint8
             )
     if not any(_is_packed(part) for part in quantized.modules()):

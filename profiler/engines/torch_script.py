@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import msgspec
 import torch
@@ -17,16 +16,16 @@ class TorchScriptEngine(TorchEngine):
     """A TorchScript file as it is; a module is traced. Option `freeze`: weights are constants."""
 
     def prepared(self, module: torch.nn.Module) -> torch.nn.Module:
-        script: Any = module
+        script = module
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             if not isinstance(module, torch.jit.ScriptModule):
-                script = torch.jit.trace(module, tuple(self._tensors))  # type: ignore[no-untyped-call]
+                script = torch.jit.trace(module, tuple(self._tensors))
                 self.graph_note = f"traced from {self.graph_note}"
             if self._command.spec.options.get("freeze"):
                 script = torch.jit.freeze(script)
                 self.graph_note += ", frozen"
-        return script  # type: ignore[no-any-return]
+        return script
 
     def trace(self, iterations: int, warmup: int) -> Traced:
         """With the module of each operator; a frozen program has none."""

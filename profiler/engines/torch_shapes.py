@@ -170,7 +170,7 @@ def _product(name: str, inputs: Sequence[Dims]) -> Dims:
         return (*b[:-2], b[-1]) if len(b) > 1 else ()
     if len(b) == 1:
         return a[:-1]
-    batch = torch.broadcast_shapes(a[:-2], b[:-2])  # type: ignore[no-untyped-call]
+    batch = torch.broadcast_shapes(a[:-2], b[:-2])
     return (*batch, a[-2], b[-1])
 
 

@@ -61,10 +61,11 @@ class _Interpreter(torch.fx.Interpreter):
         return value
 
 
-class OperatorVisitor(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OperatorVisitor(TorchDispatchMode):
     """Shows each operator that the dispatcher is called for: a profiler's outermost operators."""
 
     def __init__(self, visit: Visit) -> None:
+        # The setting that allows calls of torch does not know whose method `super` gives.
         super().__init__()  # type: ignore[no-untyped-call]
         self.scopes: list[str] = []
         self._visit = visit

@@ -1,8 +1,10 @@
-"""What an export format is."""
+"""What an export format is, and how those in CSV write their lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -30,3 +32,12 @@ class Exporter(Generic[Source]):
             raise SessionFileError(
                 f"{path} can't be written: {error.strerror}.", "Choose another folder."
             ) from error
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lines of cells; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 
-from profiler.exporters.base import Exporter
+from profiler.exporters.base import Exporter, csv_text
 from profiler.session import Session
 from profiler.types import OperatorRow
 
@@ -36,32 +35,29 @@ HEADER = (
 
 
 def render(session: Session) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for label in session.labels():
-        for row in session.operators(label):
-            writer.writerow(
-                (
-                    label,
-                    row.name,
-                    row.op_type,
-                    row.calls,
-                    f"{row.traced_ns / 1e3:.3f}",
-                    f"{row.share:.6f}",
-                    row.provider,
-                    row.scope,
-                    " ".join(row.source_nodes),
-                    row.shapes,
-                    row.input_bytes,
-                    row.weights_bytes,
-                    row.output_bytes,
-                    row.threads,
-                    f"{row.wait_ns / 1e3:.3f}",
-                    *_roofline(session, row),
-                )
-            )
-    return text.getvalue()
+    rows = (_cells(session, row) for label in session.labels() for row in session.operators(label))
+    return csv_text(HEADER, rows)
+
+
+def _cells(session: Session, row: OperatorRow) -> Sequence[object]:
+    return (
+        row.label,
+        row.name,
+        row.op_type,
+        row.calls,
+        f"{row.traced_ns / 1e3:.3f}",
+        f"{row.share:.6f}",
+        row.provider,
+        row.scope,
+        " ".join(row.source_nodes),
+        row.shapes,
+        row.input_bytes,
+        row.weights_bytes,
+        row.output_bytes,
+        row.threads,
+        f"{row.wait_ns / 1e3:.3f}",
+        *_roofline(session, row),
+    )
 
 
 def _roofline(session: Session, row: OperatorRow) -> tuple[str, ...]:

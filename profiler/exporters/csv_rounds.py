@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator, Sequence
 
-from profiler.exporters.base import Exporter
+from profiler.exporters.base import Exporter, csv_text
 from profiler.session import Session
 from profiler.types import RoundKind
 
@@ -13,18 +12,17 @@ HEADER = ("lane", "round", "kind", "iteration", "latency_ns", "foreign_cpu_share
 
 
 def render(session: Session) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    return csv_text(HEADER, _rows(session))
+
+
+def _rows(session: Session) -> Iterator[Sequence[object]]:
     set_aside = session.set_aside()
     for label in session.labels():
         for item in session.rounds.get(label, ()):
-            timed = item.kind is RoundKind.TIMED
+            aside = int(item.kind is RoundKind.TIMED and item.index in set_aside)
+            share = f"{item.foreign_cpu_share:.4f}"
             for number, latency_ns in enumerate(item.latencies_ns):
-                share = f"{item.foreign_cpu_share:.4f}"
-                row = (label, item.index, item.kind.value, number, latency_ns, share)
-                writer.writerow((*row, int(timed and item.index in set_aside)))
-    return text.getvalue()
+                yield label, item.index, item.kind.value, number, latency_ns, share, aside
 
 
 EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.depth import render_depth
 from profiler.report.generation import render_generation
+from profiler.report.plots import Axes
 from profiler.report.search import render_search
 from profiler.report.tables import ms, table
 from profiler.report.why import render_why
@@ -24,7 +26,6 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report" / "repor
 # Okabe and Ito's palette, told apart with any colour vision; in the order of the window.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 TOP_OPERATORS = 12
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 
 def render(session: Session) -> str:
@@ -63,9 +64,8 @@ def _colour(session: Session, label: str) -> str:
     return COLOURS[session.labels().index(label) % len(COLOURS)]
 
 
-def _pairs(items: object) -> str:
-    pairs = list(items)  # type: ignore[call-overload]
-    return table(("", ""), [(escape(k), escape(str(v))) for k, v in pairs], numbers_from=9)
+def _pairs(items: Iterable[tuple[str, object]]) -> str:
+    return table(("", ""), [(escape(k), escape(str(v))) for k, v in items], numbers_from=9)
 
 
 def _latency_table(session: Session) -> str:
@@ -154,26 +154,14 @@ def _rounds_plot(session: Session) -> str:
         return ""
     last = max(x for x, _ in points) or 1
     set_aside = session.set_aside()
-    top = max(y for _, y in points) * 1.08
+    axes = Axes(last, max(y for _, y in points) * 1.08)
     dots = "".join(
-        f'<circle cx="{LEFT + (WIDTH - LEFT - 8) * x / last:.1f}" '
-        f'cy="{(HEIGHT - BOTTOM) * (1 - y / top) + 4:.1f}" r="2.5" '
+        f'<circle cx="{axes.x(x)}" cy="{axes.y(y)}" r="2.5" '
         f'fill="{_colour(session, label)}"{_faint(x in set_aside)}/>'
         for label, values in series.items()
         for x, y in values
     )
-    ticks = "".join(
-        f'<line x1="{LEFT}" x2="{WIDTH}" y1="{(HEIGHT - BOTTOM) * (1 - f) + 4:.1f}" '
-        f'y2="{(HEIGHT - BOTTOM) * (1 - f) + 4:.1f}" class="grid"/>'
-        f'<text x="{LEFT - 8}" y="{(HEIGHT - BOTTOM) * (1 - f) + 8:.1f}" '
-        f'text-anchor="end">{top * f:.3g}</text>'
-        for f in (0, 0.25, 0.5, 0.75, 1)
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Latency per round">'
-        f'{ticks}{dots}<text x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">round</text>'
-        f'<text x="4" y="14">ms</text></svg>'
-    )
+    return axes.plot(dots, title="Latency per round", below="round")
 
 
 def _faint(faint: bool) -> str:

@@ -112,13 +112,15 @@ def _example_cache(model: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
     tokens = torch.zeros((BATCH, PAST), dtype=torch.int64)
     with torch.no_grad():
         model(input_ids=tokens, use_cache=True, **{cache_argument(model): cache})
-    pairs = [(getattr(n, "keys", None), getattr(n, "values", None)) for n in cache.layers]
+    pairs: list[tuple[Any, Any]] = [
+        (getattr(n, "keys", None), getattr(n, "values", None)) for n in cache.layers
+    ]
     if not all(isinstance(k, torch.Tensor) and k.ndim == 4 for k, _ in pairs):
         raise ConversionError(
             "The model's cache is more than keys and values: it can't be exported.",
             "The PyTorch lanes still run.",
         )
-    return [(k.clone(), v.clone()) for k, v in pairs]  # type: ignore[union-attr]
+    return [(k.clone(), v.clone()) for k, v in pairs]
 
 
 def _name_dimensions(path: Path) -> None:

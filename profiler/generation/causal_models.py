@@ -15,8 +15,6 @@ import torch
 from profiler.errors import EngineError, ModelFileError
 from profiler.generation.folder import read_config
 
-ATTENTIONS = ("sdpa", "eager")
-
 
 def load_causal_model(folder: Path, dtype: torch.dtype, attention: str = "sdpa") -> Any:
     """The folder's causal language model, on the CPU, in evaluation mode.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from profiler.compare import compare_rounds, comparison_sentence
+from profiler.compare import compare_rounds
 from profiler.session import Session
-from profiler.types import Comparison, Generated, Generations, RoundKind, Verdict
+from profiler.types import Comparison, Generated, Generations, RoundKind
 
 
 def turn_ttft_ns(turn: Generations) -> float | None:
@@ -199,15 +199,4 @@ def _by_round(
             value = measure(turn.generations)
             if value is not None and value > 0:
                 found[turn.index] = value
-    return found
-
-
-def sentences(session: Session) -> list[str]:
-    """Where lanes differ, by each metric, one sentence each."""
-    found = []
-    for key, (name, _) in METRICS.items():
-        for c in comparisons(session, key):
-            text = comparison_sentence(c, session.name(c.baseline), session.name(c.candidate))
-            if c.verdict is not Verdict.UNRESOLVED:
-                found.append(f"{name[0].upper()}{name[1:]}: {text}")
     return found

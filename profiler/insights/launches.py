@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-
-from msgspec import Struct
 
 from profiler.freed_memory import VARIABLES, can_keep
 from profiler.insights.base import Insight, rule
+from profiler.processes import Process, judged_processes
 from profiler.session import Session
-from profiler.stats import LEAST_ROUNDS
-from profiler.types import EngineKind, Round, RoundKind
+from profiler.types import EngineKind
 
 # A process is slow from so much above the usual on; fewer processes than this have no usual.
 SLOW_FROM, LEAST_PROCESSES = 1.08, 4
@@ -20,18 +17,10 @@ SLOW_FROM, LEAST_PROCESSES = 1.08, 4
 FAULT_NS, FAULTS_FROM = 500, 0.05
 
 
-class Process(Struct, frozen=True, kw_only=True):
-    """A launch of a lane: p50 in ns, and minor page faults a call."""
-
-    launch: int
-    p50_ns: float
-    faults: float
-
-
 @rule
 def slow_processes(session: Session) -> Iterator[Insight]:
     """Some processes of a lane are slower as a whole than its others, where other lanes' aren't."""
-    found = {label: processes(session, label) for label in session.labels()}
+    found = {label: judged_processes(session, label) for label in session.labels()}
     usual = {
         label: statistics.median(process.p50_ns for process in own)
         for label, own in found.items()
@@ -91,7 +80,7 @@ def _slow(
 def memory_given_back(session: Session) -> Iterator[Insight]:
     """A lane's calls take memory anew from the system, page by page."""
     for label in session.labels():
-        own = processes(session, label)
+        own = judged_processes(session, label)
         if not own or session.spec(label).device != "cpu":
             continue
         faults = statistics.median(process.faults for process in own)
@@ -122,25 +111,3 @@ def _keep(session: Session, label: str) -> str:
         "Have the C library keep freed memory: keep_memory=true as an option of the lane, "
         f"{VARIABLES} in a deployment's environment, or an allocator such as jemalloc."
     )
-
-
-def processes(session: Session, label: str) -> list[Process]:
-    """The lane's launches that have enough rounds to tell; rounds set aside are left out."""
-    aside = session.set_aside()
-    launches: defaultdict[int, list[Round]] = defaultdict(list)
-    for turn in session.rounds.get(label, ()):
-        if turn.kind is RoundKind.TIMED and turn.index not in aside:
-            launches[turn.launch].append(turn)
-    found = []
-    for launch, turns in sorted(launches.items()):
-        if len(turns) < LEAST_ROUNDS:
-            continue
-        latencies = [value for turn in turns for value in turn.latencies_ns]
-        found.append(
-            Process(
-                launch=launch,
-                p50_ns=statistics.median(latencies),
-                faults=sum(turn.minor_page_faults for turn in turns) / len(latencies),
-            )
-        )
-    return found

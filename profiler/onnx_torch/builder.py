@@ -90,9 +90,6 @@ class Builder:
         self._values[name] = found
         return found
 
-    def set_value(self, name: str, value: Value) -> None:
-        self._values[name] = value
-
     def placeholder(self, name: str) -> torch.fx.Node:
         """An input of this graph."""
         node = self.graph.placeholder(identifier(name))

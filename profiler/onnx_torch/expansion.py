@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import onnx
 import onnx.inliner
+
+from profiler.onnx_bodies import all_nodes, bodies, graphs
 
 # A definition may use operators that have a definition in turn.
 MAX_EXPANSIONS = 6
@@ -49,28 +51,15 @@ def owners(original: onnx.GraphProto, plain: onnx.GraphProto) -> dict[str, str]:
     return found
 
 
-def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Nodes of a graph and of the graphs nested in it."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from all_nodes(attribute.g)
-
-
-def value_types(*graphs: onnx.GraphProto) -> dict[str, onnx.TypeProto]:
+def value_types(*outer: onnx.GraphProto) -> dict[str, onnx.TypeProto]:
     """Types of all values, also of nested graphs; later graphs win."""
     found: dict[str, onnx.TypeProto] = {}
-    for graph in graphs:
+    for graph in (inner for one in outer for inner in graphs(one)):
         for value in (*graph.input, *graph.value_info, *graph.output):
             if value.type.WhichOneof("value"):
                 found[value.name] = value.type
         for tensor in graph.initializer:
             found[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.type == onnx.AttributeProto.GRAPH:
-                    found.update(value_types(attribute.g))
     return found
 
 
@@ -113,9 +102,8 @@ class _Expansion:
 def _expand_graph(graph: onnx.GraphProto, expansion: _Expansion) -> None:
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                _expand_graph(attribute.g, expansion)
+        for _, inner in bodies(node):
+            _expand_graph(inner, expansion)
         body = expansion.body(node)
         nodes.extend([node] if body is None else _written_out(node, body, expansion))
     del graph.node[:]

@@ -9,10 +9,11 @@ import onnx.version_converter
 import torch
 
 from profiler.errors import ConversionError
+from profiler.onnx_bodies import all_nodes
 from profiler.onnx_inspection import check_external_data
 from profiler.onnx_light import load_light
 from profiler.onnx_torch.builder import Builder, Shared
-from profiler.onnx_torch.expansion import all_nodes, expanded, owners
+from profiler.onnx_torch.expansion import expanded, owners
 from profiler.onnx_torch.idioms import rewrite
 from profiler.onnx_torch.inference import infer
 from profiler.onnx_torch.ordering import order_nodes

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import onnx
 import torch
 
-from profiler.onnx_torch.expansion import all_nodes, value_types
+from profiler.onnx_bodies import all_nodes
+from profiler.onnx_torch.expansion import value_types
 from profiler.onnx_torch.values import TORCH_TYPES
 
 Shape = tuple[int | None, ...]

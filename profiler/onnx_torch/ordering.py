@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import onnx
+
+from profiler.onnx_bodies import bodies
 
 
 def order_nodes(model: onnx.ModelProto) -> None:
@@ -21,8 +23,9 @@ def order_nodes(model: onnx.ModelProto) -> None:
 
 
 def _order(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
-    for inner in _inner_graphs(graph.node):
-        _order(inner)
+    for node in graph.node:
+        for _, inner in bodies(node):
+            _order(inner)
     order = _runnable_order(graph.node)
     if order == sorted(order):
         return
@@ -54,16 +57,9 @@ def _runnable_order(nodes: Sequence[onnx.NodeProto]) -> list[int]:
 def _taken(node: onnx.NodeProto) -> set[str]:
     """The values that a node takes, also those that its graphs take from outside."""
     found = set(node.input)
-    for graph in _inner_graphs([node]):
+    for _, graph in bodies(node):
         own = {value.name for value in (*graph.input, *graph.initializer)}
         own |= {name for inner in graph.node for name in inner.output}
         taken = {value.name for value in graph.output}.union(*map(_taken, graph.node))
         found |= taken - own
     return found
-
-
-def _inner_graphs(nodes: Sequence[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield attribute.g

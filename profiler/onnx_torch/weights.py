@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import onnx.numpy_helper
 import torch
 
 from profiler.aligned import ALIGNMENT
+from profiler.onnx_bodies import graphs
 from profiler.onnx_light import LARGE_ELEMENTS
 from profiler.onnx_torch.values import Array
 
@@ -24,10 +24,10 @@ def take_weights(model: onnx.ModelProto, folder: Path) -> dict[str, Array]:
     """
     files: dict[Path, Array] = {}
     found: dict[str, Array] = {}
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         _promote_constants(graph)
     named = {value.name for value in model.graph.input}
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         small = []
         _rename(graph, {t.name for t in graph.initializer} & found.keys(), f"{len(found)}/")
         for tensor in graph.initializer:
@@ -43,14 +43,6 @@ def take_weights(model: onnx.ModelProto, folder: Path) -> dict[str, Array]:
     return found
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _graphs(attribute.g)
-
-
 def _rename(graph: onnx.GraphProto, names: set[str], prefix: str) -> None:
     """Branches beside each other may use one name for two weights: tell them apart."""
     if not names:
@@ -59,7 +51,7 @@ def _rename(graph: onnx.GraphProto, names: set[str], prefix: str) -> None:
         tensor.name = prefix + tensor.name if tensor.name in names else tensor.name
     for output in graph.output:
         output.name = prefix + output.name if output.name in names else output.name
-    for inner in _graphs(graph):
+    for inner in graphs(graph):
         for node in inner.node:
             for position, name in enumerate(node.input):
                 if name in names:

@@ -7,10 +7,9 @@ from html import escape
 
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.generation.summary import rate, size
+from profiler.report.plots import Axes
 from profiler.report.tables import ms, table
 from profiler.session import Session
-
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 60, 24
 
 
 def render_generation(session: Session, colours: dict[str, str]) -> str:
@@ -87,28 +86,13 @@ def _plot(session: Session, colours: dict[str, str]) -> str:
     if not points:
         return ""
     last = max(row[0] for row in points)
-    top = max(row[1] for row in points) * 1.15 / 1e6 or 1.0
+    axes = Axes(last, max(row[1] for row in points) * 1.15 / 1e6 or 1.0)
     lines = "".join(
         f'<polyline fill="none" stroke="{colours[label]}" stroke-width="1.6" points="'
-        + " ".join(
-            f"{LEFT + (WIDTH - LEFT - 8) * place / last:.1f},"
-            f"{(HEIGHT - BOTTOM) * (1 - middle / 1e6 / top) + 4:.1f}"
-            for place, middle, _, _ in rows
-        )
+        + " ".join(f"{axes.x(place)},{axes.y(middle / 1e6)}" for place, middle, _, _ in rows)
         + '"/>'
         for label, rows in series.items()
         if rows
     )
-    ticks = "".join(
-        f'<line x1="{LEFT}" x2="{WIDTH}" y1="{(HEIGHT - BOTTOM) * (1 - f) + 4:.1f}" '
-        f'y2="{(HEIGHT - BOTTOM) * (1 - f) + 4:.1f}" class="grid"/>'
-        f'<text x="{LEFT - 8}" y="{(HEIGHT - BOTTOM) * (1 - f) + 8:.1f}" '
-        f'text-anchor="end">{top * f:.3g}</text>'
-        for f in (0, 0.25, 0.5, 0.75, 1)
-    )
-    return (
-        "<h3>Inter-token latency against position</h3>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Latency of each token">'
-        f'{ticks}{lines}<text x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">new token, up to '
-        f'{last}</text><text x="4" y="14">ms</text></svg>'
-    )
+    plot = axes.plot(lines, title="Latency of each token", below=f"new token, up to {last}")
+    return f"<h3>Inter-token latency against position</h3>{plot}"

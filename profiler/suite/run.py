@@ -40,15 +40,12 @@ from profiler.suite.suite_file import (
 from profiler.types import Event, OpTimings, Phase, PointState, Progress
 from profiler.version import VERSION
 
-Clock = Callable[[], float]
-
 
 def run_suite(
     plan: SuitePlan,
     folder: Path,
     *,
     cancelled: Callable[[], bool],
-    clock: Clock = time.monotonic,
 ) -> Iterator[Event]:
     """Measure every model that the folder has no result of yet, and tell everything as events.
 
@@ -72,7 +69,7 @@ def run_suite(
         suite.results = {result.key: result for result in known}
     else:
         check_free(folder, plan)
-    for event in _events(suite, started, known, folder, cancelled, clock):
+    for event in _events(suite, started, known, folder, cancelled):
         suite.apply(event)
         if isinstance(event, SuiteStarted | SuitePrepared | EntryFinished | SuiteFinished):
             write_suite(suite, folder)
@@ -99,24 +96,23 @@ def _events(
     known: list[EntryResult],
     folder: Path,
     cancelled: Callable[[], bool],
-    clock: Clock,
 ) -> Iterator[Event]:
     yield started
     for result in known:
         yield EntryFinished(time_ns=time.time_ns(), result=result)
-    plan, left, began_s = started.plan, suite.unfinished(), clock()
+    plan, left, began_s = started.plan, suite.unfinished(), time.monotonic()
     # A resumed suite has its share of the budget.
     ends_s = began_s + plan.budget_s * len(left) / max(1, len(plan.entries))
     with contextlib.suppress(CancelledError):
         yield from prepare([entry.model for entry in left], cancelled)
-    yield SuitePrepared(time_ns=time.time_ns(), wall_s=clock() - began_s)
+    yield SuitePrepared(time_ns=time.time_ns(), wall_s=time.monotonic() - began_s)
     while left:
         if cancelled():
             break
         beside_s = [expected_beside_s(e, plan) for e in left]
-        limit_s = time_limit_s(ends_s - clock(), beside_s)
+        limit_s = time_limit_s(ends_s - time.monotonic(), beside_s)
         entry, *left = left
-        yield from _entry(plan, entry, folder, limit_s, cancelled, clock)
+        yield from _entry(plan, entry, folder, limit_s, cancelled)
     reason = "stopped" if cancelled() else "all models done"
     yield SuiteFinished(time_ns=time.time_ns(), reason=reason)
 
@@ -127,9 +123,8 @@ def _entry(
     folder: Path,
     limit_s: float,
     cancelled: Callable[[], bool],
-    clock: Clock,
 ) -> Iterator[Event]:
-    began_s, path = clock(), folder / f"{entry.key}{SUFFIX}"
+    began_s, path = time.monotonic(), folder / f"{entry.key}{SUFFIX}"
     yield EntryStarted(
         time_ns=time.time_ns(), key=entry.key, session=path.name, time_limit_s=limit_s
     )
@@ -147,7 +142,7 @@ def _entry(
         reason=reason,
         session=path.name if path.exists() else "",
         rows=rows(entry, session),
-        wall_s=clock() - began_s,
+        wall_s=time.monotonic() - began_s,
     )
     yield EntryFinished(time_ns=time.time_ns(), result=result)
 

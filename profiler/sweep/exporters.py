@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import msgspec
 
 from profiler.errors import SessionFileError
-from profiler.exporters.base import Exporter
+from profiler.exporters.base import Exporter, csv_text
 from profiler.sweep.html import render_html
 from profiler.sweep.results import (
     axis_winners,
@@ -52,14 +50,9 @@ COLUMNS = (
 
 def render_csv(sweep: Sweep) -> str:
     """One row a lane and point; what isn't known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [axis.name for axis in sweep.plan.axes] if sweep.plan else []
-    writer.writerow((*names, *COLUMNS))
-    for row in rows(sweep):
-        cells = _cells(row)
-        writer.writerow((*row.values, *("" if v is None else v for v in cells.values())))
-    return text.getvalue()
+    lines = [(*row.values, *_cells(row).values()) for row in rows(sweep)]
+    return csv_text((*names, *COLUMNS), lines)
 
 
 def _cells(row: Row) -> dict[str, Any]:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from profiler.types.derived import Comparison, Estimate, LatencyStats, OperatorRow, Verdict
 from profiler.types.events import (
-    AnyEvent,
-    AnySweepEvent,
-    ArmJudged,
-    ArmState,
     EngineFailed,
     EngineReady,
     Event,
@@ -25,20 +21,11 @@ from profiler.types.events import (
     OpTimings,
     OutputsCompared,
     Phase,
-    PointFinished,
-    PointStarted,
-    PointState,
     Progress,
-    RaceFinished,
-    RaceRound,
-    RaceStarted,
     Round,
     RoundKind,
     RunFinished,
     RunStarted,
-    SearchStarted,
-    SweepFinished,
-    SweepStarted,
     TelemetrySample,
     ValuesCompared,
 )
@@ -106,6 +93,23 @@ from profiler.types.protocol import (
     Traced,
     TryInputs,
     ValuesSaved,
+)
+from profiler.types.search_events import (
+    AnyEvent,
+    ArmJudged,
+    ArmState,
+    RaceFinished,
+    RaceRound,
+    RaceStarted,
+    SearchStarted,
+)
+from profiler.types.sweep_events import (
+    AnySweepEvent,
+    PointFinished,
+    PointStarted,
+    PointState,
+    SweepFinished,
+    SweepStarted,
 )
 from profiler.types.traces import (
     Ceiling,

@@ -1,4 +1,4 @@
-"""What a run, search or sweep tells, in the order it happens. A session is made of these."""
+"""What a run tells, in the order it happens. A session is made of these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from profiler.types.models import ModelSource
-from profiler.types.plans import EngineSpec, RunPlan, SearchPlan, SweepPlan
+from profiler.types.plans import RunPlan
 from profiler.types.traces import CutPoint, Examined, ModelGraph, OpTiming, OutputDifference
 
 
@@ -27,20 +27,6 @@ class Phase(enum.StrEnum):
     MEASURING = "measuring"
     COMPARING = "comparing values"
     FINISHED = "finished"
-
-
-class ArmState(enum.StrEnum):
-    """What became of a configuration in a search (an arm, in the word of the field)."""
-
-    RACING = "racing"
-    LEADER = "leader"
-    SLOWER = "slower"
-    NOT_FASTER = "not faster"
-    FAILED = "failed"
-    OTHER_OUTPUTS = "other outputs"
-    OVER_MEMORY = "over the memory limit"
-    OVER_P99 = "over the p99 limit"
-    NOT_REACHED = "not reached"
 
 
 class Event(Struct, frozen=True, kw_only=True, tag=True):
@@ -291,107 +277,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     message: str = ""
 
 
-class SearchStarted(Event, frozen=True, kw_only=True):
-    plan: SearchPlan
-    environment: dict[str, str]
-    dualscope_version: str
-
-
-class RaceStarted(Event, frozen=True, kw_only=True):
-    """A race begins: `incumbent` (empty where there is none) and others, of one `family` of engines
-    ("ort", "torch"), that differ from it in one thing, `axis`.
-    """
-
-    race: int
-    family: str
-    axis: str
-    incumbent: str
-    arms: tuple[EngineSpec, ...]
-
-
-class RaceRound(Event, frozen=True, kw_only=True):
-    """One round of a race: the median latency of each arm's turn, in ns. `disturbed`: why the round
-    is set aside, or "".
-    """
-
-    race: int
-    index: int
-    launch: int
-    medians_ns: dict[str, float]
-    disturbed: str = ""
-
-
-class ArmJudged(Event, frozen=True, kw_only=True):
-    """What became of an arm in a race, and what was seen of it there.
-
-    `ratio` [`low`, `high`]: its latency over that of the arm `against`, after `rounds`; zeros where
-    there were too few.
-    """
-
-    race: int
-    label: str
-    state: ArmState
-    reason: str = ""
-    against: str = ""
-    ratio: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
-    rounds: int = 0
-    launches: int = 0
-    calls: int = 0
-    p50_ns: float = 0.0
-    p99_ns: float = 0.0
-    peak_memory_bytes: int = 0
-    load_time_ns: int = 0
-    compile_time_ns: int = 0
-
-
-class RaceFinished(Event, frozen=True, kw_only=True):
-    """`leader` is empty where no arm may be chosen. `reason`: "one left", "alike", "time",
-    "stopped", "none left".
-    """
-
-    race: int
-    family: str
-    leader: str
-    reason: str
-
-
-class PointState(enum.StrEnum):
-    """How a point ended; a stopped one is measured again when the sweep is resumed."""
-
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class SweepStarted(Event, frozen=True, kw_only=True):
-    plan: SweepPlan
-    dualscope_version: str
-
-
-class PointStarted(Event, frozen=True, kw_only=True):
-    """The run of one point follows, event by event. `refused`: lanes that can't take its values."""
-
-    index: int
-    refused: dict[str, str] = {}
-
-
-class PointFinished(Event, frozen=True, kw_only=True):
-    """`reason` says why it failed."""
-
-    index: int
-    state: PointState
-    reason: str = ""
-
-
-class SweepFinished(Event, frozen=True, kw_only=True):
-    """`reason`: "all points done" or "stopped"."""
-
-    reason: str
-
-
-AnyEvent = (
+RunEvent = (
     RunStarted
     | Progress
     | ModelConverted
@@ -410,13 +296,4 @@ AnyEvent = (
     | LogLine
     | EngineFailed
     | RunFinished
-    | SearchStarted
-    | RaceStarted
-    | RaceRound
-    | ArmJudged
-    | RaceFinished
 )
-
-
-# A sweep tells those of its runs, and these between them.
-AnySweepEvent = AnyEvent | SweepStarted | PointStarted | PointFinished | SweepFinished

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from types import TracebackType
 from typing import Self
 
 
@@ -31,12 +30,7 @@ class Pointer:
         assert self._display, "no X server"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._x11.XCloseDisplay(self._display)
 
     def move(self, x: int, y: int) -> None:

@@ -25,7 +25,8 @@ class Small(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.conv2(x) + x)
-        return self.fc(self.mixer(x.flatten(2).transpose(1, 2)).mean(1))  # type: ignore[no-any-return]
+        found: torch.Tensor = self.fc(self.mixer(x.flatten(2).transpose(1, 2)).mean(1))
+        return found
 
 
 def export_small(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def progress(phase: Phase, **more: object) -> Progress:
-    return Progress(time_ns=1, phase=phase, **more)  # type: ignore[arg-type]
+def progress(phase: Phase, **more: Any) -> Progress:
+    return Progress(time_ns=1, phase=phase, **more)
 
 
 def screen(text: str) -> list[str]:

@@ -8,7 +8,6 @@ import pytest
 
 from profiler.decision_options import (
     add_decision_options,
-    amount,
     count,
     per_day,
     per_kwh,
@@ -16,6 +15,7 @@ from profiler.decision_options import (
     question_of,
     utilization,
 )
+from profiler.quantities import amount
 from profiler.types import CostSettings, Goal, Question
 
 

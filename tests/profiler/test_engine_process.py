@@ -207,7 +207,7 @@ def test_what_a_model_prints_becomes_log_lines(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         module = torch.jit.script(Talking())
-    module.save(tmp_path / "talking.pt")  # type: ignore[no-untyped-call]
+    module.save(tmp_path / "talking.pt")
     command = Load(
         spec=EngineSpec(label="script", engine=EngineKind.TORCH_SCRIPT),
         model=identify(tmp_path / "talking.pt"),

@@ -139,7 +139,7 @@ def as_script(folder: Path) -> Path:
 def as_trace(folder: Path) -> Path:
     path = folder / "tables-traced.pt"
     zeros = torch.zeros(1, 4, dtype=torch.int64)
-    made: Any = torch.jit.trace(TwoTables().eval(), (zeros, zeros))  # type: ignore[no-untyped-call]
+    made: Any = torch.jit.trace(TwoTables().eval(), (zeros, zeros))
     made.save(path)
     return path
 

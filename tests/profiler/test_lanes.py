@@ -9,8 +9,10 @@ from profiler.lanes import OPTIONS, parse_lane
 from profiler.types import EngineKind, EngineSpec
 
 
-def spec(label: str, engine: EngineKind, device: str = "cpu", **options: object) -> EngineSpec:
-    return EngineSpec(label=label, engine=engine, device=device, options=options)  # type: ignore[arg-type]
+def spec(
+    label: str, engine: EngineKind, device: str = "cpu", **options: str | int | float | bool
+) -> EngineSpec:
+    return EngineSpec(label=label, engine=engine, device=device, options=options)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from profiler.noise import (
@@ -45,10 +47,10 @@ def turn(foreign: float = 0.0, steal: float = 0.0, length_ns: int = SECOND) -> R
     )
 
 
-def sample(at_s: float, freq: float | None = None, **gpu: object) -> TelemetrySample:
+def sample(at_s: float, freq: float | None = None, **gpu: Any) -> TelemetrySample:
     """Two GPUs, of which the first is always slowed down."""
     slow = GpuSample(index=0, name="slow", sm_clock_mhz=100, throttle_reasons=("power brake",))
-    second = GpuSample(index=1, name="second", **gpu)  # type: ignore[arg-type]
+    second = GpuSample(index=1, name="second", **gpu)
     return TelemetrySample(
         time_ns=int(at_s * SECOND),
         cpu_pct=0.0,

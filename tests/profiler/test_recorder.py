@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +12,13 @@ from profiler import lane, recorder
 from profiler.errors import PlanError, SessionFileError
 from profiler.session_file import read_session
 from profiler.types import (
-    EngineKind,
-    EngineSpec,
     Event,
-    ModelKind,
-    ModelSource,
     Round,
     RunFinished,
-    RunPlan,
-    StoppingRule,
     TelemetrySample,
 )
 from tests.sample_session import session_of
-from tests.scripted_engine import Script, scripted
+from tests.scripted_engine import Script, scripted, scripted_plan
 
 
 @pytest.fixture
@@ -43,18 +37,8 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return found
 
 
-def plan(*labels: str, **stopping: float) -> RunPlan:
-    return RunPlan(
-        model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
-        inputs=(),
-        engines=tuple(EngineSpec(label=label, engine=EngineKind.ORT) for label in labels),
-        baseline=labels[0],
-        stopping=StoppingRule(**stopping),  # type: ignore[arg-type]
-    )
-
-
 def record(path: Path, **stopping: float) -> Iterator[Event]:
-    return recorder.record(plan("base", "fast", **stopping), path, cancelled=lambda: False)
+    return recorder.record(scripted_plan("base", "fast", **stopping), path, cancelled=lambda: False)
 
 
 @pytest.mark.usefixtures("journal")
@@ -85,7 +69,8 @@ def test_a_run_that_is_left_keeps_what_was_told(path: Path) -> None:
     events = list(itertools.takewhile(lambda event: not isinstance(event, Round), run))
     with pytest.raises(SessionFileError, match="being written by another run"):
         read_session(path)
-    run.close()  # type: ignore[attr-defined]
+    assert isinstance(run, Generator)
+    run.close()
     session = read_session(path)
     assert session.plan == session_of(events).plan
     assert set(session.ready) == {"base", "fast"}
@@ -103,6 +88,6 @@ def test_a_file_in_the_way_is_told_before_anything_starts(
 
 def test_an_impossible_plan_starts_nothing(path: Path, journal: list[tuple[str, str]]) -> None:
     with pytest.raises(PlanError):
-        list(recorder.record(plan("a", "a"), path, cancelled=lambda: False))
+        list(recorder.record(scripted_plan("a", "a"), path, cancelled=lambda: False))
     assert journal == []
     assert not path.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,41 +14,32 @@ from profiler import lane, lane_group, lane_sizes, lane_tracing, supervisor
 from profiler.errors import PlanError
 from profiler.session import Session
 from profiler.types import (
-    EngineKind,
-    EngineSpec,
     Event,
     Failed,
     InputSpec,
     LaunchedAgain,
-    ModelKind,
-    ModelSource,
     Phase,
     Progress,
     RoundKind,
     RunFinished,
-    RunPlan,
     RunStarted,
-    StoppingRule,
     TelemetrySample,
     Verdict,
 )
-from tests.scripted_engine import Clock, Script, ScriptedLoad, ScriptedTable, scripted
+from tests.scripted_engine import (
+    Clock,
+    Script,
+    ScriptedLoad,
+    ScriptedTable,
+    scripted,
+    scripted_plan,
+)
 
 Journal = list[tuple[str, str]]
 Runner = Callable[..., tuple[list[Event], Session]]
 
 
 DYNAMIC = (InputSpec(name="x", dtype="float32", shape=(1, 8), symbols=("batch", None)),)
-
-
-def plan(*labels: str, **stopping: float) -> RunPlan:
-    return RunPlan(
-        model=ModelSource(path="m.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1),
-        inputs=(),
-        engines=tuple(EngineSpec(label=label, engine=EngineKind.ORT) for label in labels),
-        baseline=labels[0],
-        stopping=StoppingRule(**stopping),  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture
@@ -71,7 +63,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session = Session()
         events = []
-        made = plan(*scripts, **stopping)
+        made = scripted_plan(*scripts, **stopping)
         made = msgspec.structs.replace(made, inputs=inputs, new_size=new_size)
         for event in supervisor.run(made, cancelled=cancelled, clock=clock):
             session.apply(event)
@@ -81,8 +73,8 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
     return run_plan
 
 
-def steady(latency_ns: int, **more: object) -> Script:
-    return Script(latencies_ns=itertools.repeat(latency_ns), **more)  # type: ignore[arg-type]
+def steady(latency_ns: int, **more: Any) -> Script:
+    return Script(latencies_ns=itertools.repeat(latency_ns), **more)
 
 
 def test_stops_on_precision_with_the_exact_ratio(run: Runner) -> None:
@@ -288,7 +280,7 @@ def test_telemetry_takes_its_place_among_the_events(
 ) -> None:
     monkeypatch.setattr(lane, "EngineProcess", scripted({"a": steady(1_000_000)}, journal))
     one = TelemetrySample(time_ns=1, cpu_pct=1.0, memory_used_bytes=1, memory_total_bytes=2)
-    found = list(supervisor.run(plan("a", time_limit_s=1.0), telemetry=lambda: (one,)))
+    found = list(supervisor.run(scripted_plan("a", time_limit_s=1.0), telemetry=lambda: (one,)))
     # Before the start of the run nobody knows on which time axis a sample lies.
     assert isinstance(found[0], RunStarted)
     assert found[1] is one
@@ -392,7 +384,7 @@ def test_progress_tells_the_phases_in_order(run: Runner) -> None:
 
 def test_an_impossible_plan_is_refused_before_anything_starts() -> None:
     with pytest.raises(PlanError, match="Two lanes"):
-        next(supervisor.run(plan("a", "a")))
+        next(supervisor.run(scripted_plan("a", "a")))
 
 
 def test_a_new_size_is_tried_when_all_else_is_done(run: Runner, journal: Journal) -> None:

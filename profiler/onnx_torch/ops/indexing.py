@@ -50,9 +50,10 @@ def gather(context: Context, x: Value, indices: Value) -> Value:
 
 def _is_given(indices: Value) -> bool:
     """Whether these are an input of the model as it comes, perhaps in another shape or type."""
-    while isinstance(indices, torch.fx.Node) and indices.target in SAME_VALUES:
-        indices = indices.args[0]  # type: ignore[assignment]
-    return isinstance(indices, torch.fx.Node) and indices.op == "placeholder"
+    node: Any = indices
+    while isinstance(node, torch.fx.Node) and node.target in SAME_VALUES:
+        node = node.args[0]
+    return isinstance(node, torch.fx.Node) and node.op == "placeholder"
 
 
 def embedding(indices: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

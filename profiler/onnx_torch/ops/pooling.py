@@ -15,6 +15,8 @@ from profiler.onnx_torch.values import Value
 
 MAX_POOL: dict[int, Callable[..., Any]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVG_POOL: dict[int, Callable[..., Any]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+# Kernel, strides, dilations, pads, auto_pad, and whether ceil_mode is on.
+Geometry = tuple[list[int], list[int], list[int], list[int], str, bool]
 
 
 class Window:
@@ -41,7 +43,7 @@ class Window:
         )
 
     @property
-    def settings(self) -> tuple[Any, ...]:
+    def geometry(self) -> Geometry:
         return self.kernel, self.strides, self.dilations, self.pads, self.mode, self.ceil
 
 
@@ -50,10 +52,10 @@ def max_pool(context: Context, x: Value) -> Value | tuple[Value, ...]:
     window = Window(context)
     if context.wants(1):
         order = int(context.attribute("storage_order", 0))
-        return context.parts(context.call(max_of_windows, x, *window.settings, order), 2)
+        return context.parts(context.call(max_of_windows, x, window.geometry, order), 2)
     dtype = context.dtype_of(0)
     if not window.is_plain or dtype is None or not dtype.is_floating_point:
-        return context.parts(context.call(max_of_windows, x, *window.settings, 0), 1)[0]
+        return context.parts(context.call(max_of_windows, x, window.geometry, 0), 1)[0]
     return context.call(
         MAX_POOL[window.spatial],
         x,
@@ -79,27 +81,18 @@ def average_pool(context: Context, x: Value) -> Value:
             ceil_mode=window.ceil,
             count_include_pad=include,
         )
-    return context.call(mean_of_windows, x, *window.settings, include)
+    return context.call(mean_of_windows, x, window.geometry, include)
 
 
 @op("LpPool")
 def lp_pool(context: Context, x: Value) -> Value:
-    return context.call(norm_of_windows, x, *Window(context).settings, context.attribute("p", 2))
+    return context.call(norm_of_windows, x, Window(context).geometry, context.attribute("p", 2))
 
 
-def windows(
-    x: torch.Tensor,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    pads: list[int],
-    mode: str,
-    ceil: bool,
-    fill: Any,
-    beyond: Any,
-) -> torch.Tensor:
+def windows(x: torch.Tensor, geometry: Geometry, fill: Any, beyond: Any) -> torch.Tensor:
     """[batch, channel, *positions, elements of a window]: pads hold `fill`, what ceil_mode adds
     after them holds `beyond`."""
+    kernel, strides, dilations, pads, mode, ceil = geometry
     spatial = len(kernel)
     begin, end, extra = list(pads[:spatial]), list(pads[spatial:]), [0] * spatial
     for i in range(spatial):
@@ -122,19 +115,11 @@ def windows(
 
 
 def max_of_windows(
-    x: torch.Tensor,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    pads: list[int],
-    mode: str,
-    ceil: bool,
-    order: int,
+    x: torch.Tensor, geometry: Geometry, order: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest of each window, and where in the whole tensor it is (order 1: columns first)."""
     least = float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
-    shape = (kernel, strides, dilations, pads, mode, ceil)
-    values, index = windows(x, *shape, least, least).max(-1)
+    values, index = windows(x, geometry, least, least).max(-1)
     sizes = list(x.shape[2:])
     count = x[0, 0].numel()
     places = torch.arange(count, device=x.device).reshape(sizes)
@@ -143,36 +128,17 @@ def max_of_windows(
         places = places.permute(*reversed(range(len(sizes))))
     planes = torch.arange(x.shape[0] * x.shape[1], device=x.device) * count
     planes = planes.reshape(x.shape[:2] + (1,) * len(sizes))
-    seen = windows((places + planes).to(torch.int64), *shape, 0, 0)
+    seen = windows((places + planes).to(torch.int64), geometry, 0, 0)
     return values, torch.gather(seen, -1, index[..., None]).squeeze(-1)
 
 
-def mean_of_windows(
-    x: torch.Tensor,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    pads: list[int],
-    mode: str,
-    ceil: bool,
-    include: bool,
-) -> torch.Tensor:
-    shape = (kernel, strides, dilations, pads, mode, ceil)
-    counts = windows(torch.ones_like(x[:1, :1]), *shape, float(include), 0.0).sum(-1)
-    return windows(x, *shape, 0.0, 0.0).sum(-1) / counts
+def mean_of_windows(x: torch.Tensor, geometry: Geometry, include: bool) -> torch.Tensor:
+    counts = windows(torch.ones_like(x[:1, :1]), geometry, float(include), 0.0).sum(-1)
+    return windows(x, geometry, 0.0, 0.0).sum(-1) / counts
 
 
-def norm_of_windows(
-    x: torch.Tensor,
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    pads: list[int],
-    mode: str,
-    ceil: bool,
-    p: int,
-) -> torch.Tensor:
-    seen = windows(x, kernel, strides, dilations, pads, mode, ceil, 0.0, 0.0)
+def norm_of_windows(x: torch.Tensor, geometry: Geometry, p: int) -> torch.Tensor:
+    seen = windows(x, geometry, 0.0, 0.0)
     found: torch.Tensor = torch.linalg.vector_norm(seen, ord=p, dim=-1)
     return found
 

@@ -66,9 +66,7 @@ def pickled(folder: Path) -> Path:
 def scripted(folder: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        module = torch.jit.trace(  # type: ignore[no-untyped-call]
-            network(), torch.zeros(1, 8)
-        )
+        module = torch.jit.trace(network(), torch.zeros(1, 8))
     module.save(folder / "model.pt")
     return folder / "model.pt"
 

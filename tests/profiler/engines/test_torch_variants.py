@@ -34,7 +34,8 @@ class Network(torch.nn.Module):
         self.second = torch.nn.Linear(4, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(torch.relu(self.first(x)))  # type: ignore[no-any-return]
+        found: torch.Tensor = self.second(torch.relu(self.first(x)))
+        return found
 
 
 def sequential() -> torch.nn.Module:
@@ -66,8 +67,8 @@ def made(tmp_path: Path) -> Iterator[Made]:
     """Loads a file in an engine, calls it once, and closes it at the end."""
     engines: list[TorchEngine] = []
 
-    def make(engine: EngineKind, path: Path, **options: str | bool) -> TorchEngine:
-        spec = EngineSpec(label="x", engine=engine, options=options)  # type: ignore[arg-type]
+    def make(engine: EngineKind, path: Path, **options: str | int | float | bool) -> TorchEngine:
+        spec = EngineSpec(label="x", engine=engine, options=options)
         load = Load(spec=spec, model=identify(path), inputs=X, work_dir=str(tmp_path))
         created = create_engine(load)
         assert isinstance(created, TorchEngine)

@@ -66,7 +66,7 @@ def test_a_module_s_operators_go_by_their_names_in_a_trace(tmp_path: Path) -> No
 
 
 def test_operators_of_torchscript_too(tmp_path: Path) -> None:
-    module = torch.jit.trace(  # type: ignore[no-untyped-call]
+    module = torch.jit.trace(
         torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh()).eval(), torch.zeros(1, 8)
     )
     module.save(tmp_path / "model.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,14 @@ from profiler.types import (
     Verdict,
 )
 from tests.profiler.search.test_space import search_plan
-from tests.scripted_engine import Clock, Script, ScriptedLoad, ScriptedTable, scripted
+from tests.scripted_engine import (
+    Clock,
+    Script,
+    ScriptedLoad,
+    ScriptedProcess,
+    ScriptedTable,
+    scripted,
+)
 
 BASE_NS = 10_000_000
 Cost = Callable[[EngineSpec], float]
@@ -49,16 +57,16 @@ class Machine:
         for space in spaces(plan):
             self.scripts[leader_label(space.family)] = Script()
         self.make = scripted(self.scripts, self.journal, self.clock)
-        self.alive: set[object] = set()
+        self.alive: set[ScriptedProcess] = set()
         self.most_alive = 0
         self.cost = cost
 
-    def __call__(self, spec: EngineSpec, work_dir: object, launch: int = 0) -> object:
+    def __call__(self, spec: EngineSpec, work_dir: object, launch: int = 0) -> ScriptedProcess:
         process = self.make(spec, work_dir, launch)
         if spec.label.startswith("fastest "):
             # A leader's lane in the confirmation: what its options cost.
             process._turns = itertools.repeat(int(BASE_NS * self.cost(spec)))
-        self.alive = {other for other in self.alive if not other.closed}  # type: ignore[attr-defined]
+        self.alive = {other for other in self.alive if not other.closed}
         self.alive.add(process)
         self.most_alive = max(self.most_alive, len(self.alive))
         return process
@@ -81,14 +89,14 @@ def search(monkeypatch: pytest.MonkeyPatch) -> Searcher:
         for event in runner.search(plan, cancelled=cancelled, clock=machine.clock):
             session.apply(event)
             events.append(event)
-        assert all(process.closed for process in machine.alive)  # type: ignore[attr-defined]
+        assert all(process.closed for process in machine.alive)
         return events, session, machine
 
     return run
 
 
-def ort_plan(**more: object) -> SearchPlan:
-    return search_plan(engines=[EngineKind.ORT], **more)  # type: ignore[arg-type]
+def ort_plan(**more: Any) -> SearchPlan:
+    return search_plan(engines=[EngineKind.ORT], **more)
 
 
 def one_thread_wins(spec: EngineSpec) -> float:

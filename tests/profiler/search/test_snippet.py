@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -132,20 +133,20 @@ def test_values_of_a_file_come_along(tmp_path: Path) -> None:
 
 
 def test_every_fill_gives_the_same_values(tmp_path: Path) -> None:
-    whole = {"dtype": "int64", "shape": (4, 5), "seed": 7}
+    whole: dict[str, Any] = {"dtype": "int64", "shape": (4, 5), "seed": 7}
     specs = (
         InputSpec(name="a", dtype="float16", shape=(2, 3), seed=3),
         with_fill(InputSpec(name="b", dtype="float32", shape=(7,)), Fill.UNIFORM, -2, 255),
-        InputSpec(name="c", fill=Fill.INTEGERS, high=100, limit=50, **whole),  # type: ignore[arg-type]
-        InputSpec(name="d", fill=Fill.ONES, **whole),  # type: ignore[arg-type]
+        InputSpec(name="c", fill=Fill.INTEGERS, high=100, limit=50, **whole),
+        InputSpec(name="d", fill=Fill.ONES, **whole),
         InputSpec(name="it's", dtype="bool", shape=(), fill=Fill.ZEROS),
         InputSpec(name="e", dtype="bfloat16", shape=(2, 2)),
     )
     model = identify(model_zoo.onnx_mlp(tmp_path))
     program = make_snippet(ort(), model, specs).program
-    names: dict[str, object] = {"__name__": "program", "__file__": str(tmp_path / "run.py")}
+    names: dict[str, Any] = {"__name__": "program", "__file__": str(tmp_path / "run.py")}
     exec(compile(program, "run.py", "exec"), names)
-    made = names["make_inputs"]()  # type: ignore[operator]
+    made = names["make_inputs"]()
     wanted = make_arrays(specs)
     assert list(made) == list(wanted)
     for name, array in wanted.items():

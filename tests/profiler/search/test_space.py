@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def search_plan(
     kind: ModelKind = ModelKind.ONNX,
     engines: Sequence[EngineKind] = tuple(EngineKind),
     cores: int = 2,
-    **more: object,
+    **more: Any,
 ) -> SearchPlan:
     source = ModelSource(path="m", kind=kind, sha256="0", size_bytes=1)
     return SearchPlan(
@@ -26,7 +27,7 @@ def search_plan(
         inputs=(),
         engines=tuple(engines),
         cores=cores,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
