@@ -98,7 +98,7 @@ class ScriptedProcess:
         self._launch = launch
         self.pid = 4242
         self.alive = True
-        self.closed = self.asked_to_leave = False
+        self.closed = False
         self._script = script
         self._turns = turns
         self._count = 0
@@ -137,7 +137,7 @@ class ScriptedProcess:
         self.alive = False
 
     def ask_to_leave(self) -> None:
-        self.asked_to_leave = True
+        """It has nothing to end."""
 
     def _answer(self, command: AnyCommand) -> AnyReply | None:
         script = self._script

@@ -32,7 +32,14 @@ from profiler.types import (
     TelemetrySample,
     Verdict,
 )
-from tests.scripted_engine import Clock, Script, ScriptedLoad, ScriptedTable, scripted
+from tests.scripted_engine import (
+    Clock,
+    Script,
+    ScriptedLoad,
+    ScriptedProcess,
+    ScriptedTable,
+    scripted,
+)
 
 Journal = list[tuple[str, str]]
 Runner = Callable[..., tuple[list[Event], Session]]
@@ -151,6 +158,24 @@ def test_a_run_that_has_to_end_measures_first_and_then_traces(
     # Warm-up, then the ten rounds that a verdict takes.
     warmup = journal.index(("a", "SaveOutputs"))
     assert sum(command == "Infer" for _, command in before[warmup:]) == 20
+
+
+def test_all_lanes_are_asked_to_leave_before_the_first_is_waited_for(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    for name in ("ask_to_leave", "close"):
+        monkeypatch.setattr(ScriptedProcess, name, _noting(told, name))
+    run({"a": steady(3_000_000), "b": steady(2_000_000)}, max_rounds=1)
+    assert told == [("a", "ask_to_leave"), ("b", "ask_to_leave"), ("a", "close"), ("b", "close")]
+
+
+def _noting(told: list[tuple[str, str]], name: str) -> Callable[..., None]:
+    def note(process: ScriptedProcess, timeout_s: float = 0.0) -> None:
+        del timeout_s
+        told.append((process.spec.label, name))
+
+    return note
 
 
 def test_nothing_is_begun_after_the_end(run: Runner, journal: Journal) -> None:
