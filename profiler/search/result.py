@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from profiler.session import Session
 
 
+# Reasons for which a search may end before its confirmation.
+ENDED = {"stopped": "The search was stopped", "time limit": "Its time was up"}
+
+
 class Found(Struct, frozen=True, kw_only=True):
     """The outcome for one family of engines.
 
@@ -72,10 +76,9 @@ def sentences(session: Session) -> list[str]:
         names = [lane_text(session.spec(lane)) for lane in lanes]
         if comparison is not None:
             told.append(comparison_sentence(comparison, *names))
-    if found and session.finished is not None and not any(session.medians.values()):
-        late = session.finished.reason == "time limit"
-        when = "Its time was up" if late else "The search was stopped"
-        told.append(f"{when} before these leaders were confirmed")
+    ended = session.finished.reason if session.finished else ""
+    if found and ended in ENDED and not any(session.medians.values()):
+        told.append(f"{ENDED[ended]} before these leaders were confirmed")
     return told
 
 

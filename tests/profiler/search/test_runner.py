@@ -279,6 +279,7 @@ def test_nothing_within_the_limits_is_said(search: Searcher) -> None:
     assert states == {ArmState.OVER_MEMORY}
     assert winner(session) is None
     assert "none of its configurations could be chosen" in session.verdict()
+    assert "was stopped" not in session.verdict()
     assert session.finished is not None
     assert session.finished.reason == "all lanes failed"
 
