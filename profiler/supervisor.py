@@ -166,7 +166,7 @@ class _Runner:
             width = self._width()
             yield self._measuring_progress(width)
             reason = self._reason_to_stop(width)
-            if (self._trace_is_due() or reason) and self.clock() < self.end_s:
+            if self._trace_is_due(reason):
                 yield from self.tracing.trace(only_untraced=bool(reason))
             if reason:
                 return reason
@@ -236,16 +236,19 @@ class _Runner:
         plan = self.plan
         return sum(lane.turn_s(plan.turn_ns, plan.lead_in_ns) for lane in self.group.lanes.values())
 
-    def _trace_is_due(self) -> bool:
-        """The first trace after one timed round, then as long as tracing keeps to its share.
+    def _trace_is_due(self, reason: str) -> bool:
+        """The first trace after one timed round, then as long as tracing keeps to its share; at the
+        end, for whatever `reason`, of lanes that have none.
 
-        Where the run has to end at some time, the rounds that it needs come before the first.
+        Where the run has to end at some time, the rounds that it needs come before the first, and
+        there has to be time for it: it takes about as long as starting the lanes.
         """
-        elapsed_s = self.clock() - self.measuring_since
-        traced_s = self.tracing.traced_s
-        if traced_s == 0:
-            return math.isinf(self.end_s) or self.timed_round >= self.plan.stopping.min_rounds
-        return traced_s <= self.plan.traced_share * elapsed_s
+        traced_s, now = self.tracing.traced_s, self.clock()
+        if now + self.group.launching_s > self.end_s:
+            return False
+        if traced_s == 0 and self.timed_round < self.plan.stopping.min_rounds:
+            return bool(reason) or math.isinf(self.end_s)
+        return bool(reason) or traced_s <= self.plan.traced_share * (now - self.measuring_since)
 
     def _measuring_progress(self, width: float | None, launch: int | None = None) -> Progress:
         """With the launch that goes on, or the one that begins."""
