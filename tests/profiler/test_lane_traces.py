@@ -78,14 +78,14 @@ def test_an_undisturbed_round_leaves_no_doubt() -> None:
 def test_rounds_of_a_slow_machine_take_no_part() -> None:
     found = traces_of(0.0, 0.0, 0.9, 0.0, 0.0)
     found.set_slow(frozenset({0, 2}))
-    assert found.used_rounds == (1, 3, 4)
+    assert [one.round for one in found.used] == [1, 3, 4]
     assert [row.traced_ns for row in found.operators("l")] == [10 * US + 3]
     assert found.set_aside() == {0: SLOW, 2: "others took 90%"}
     assert not found.all_disturbed
     # The next one tells that the first was no slower than usual.
     found.add(trace(5, 10 * US + 5), "")
     found.set_slow(frozenset())
-    assert found.used_rounds == (0, 1, 3, 4, 5)
+    assert [one.round for one in found.used] == [0, 1, 3, 4, 5]
     assert [row.traced_ns for row in found.operators("l")] == [10 * US + 3]
 
 
