@@ -285,7 +285,9 @@ class Race:
         changes = {label: arm.changes for label, arm in self.arms.items()}
         barred = {standing.label for standing in found if self._over_p99(standing.label)}
         winner = racing.chosen(found, changes, barred)
-        if not found and self.incumbent in arms:
+        few = not found or found[0].rounds < LEAST_ROUNDS
+        if few and self.incumbent in arms and self.incumbent not in barred:
+            # So few rounds put nothing in its place.
             winner = self.incumbent
         self.leader = self.arms.get(winner)
         if winner:

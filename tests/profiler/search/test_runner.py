@@ -14,6 +14,7 @@ from profiler.search.descent import UNTRIED
 from profiler.search.result import found_by, winner
 from profiler.search.space import leader_label, spaces
 from profiler.session import Session
+from profiler.stats import LEAST_ROUNDS
 from profiler.types import (
     ArmState,
     EngineKind,
@@ -21,6 +22,7 @@ from profiler.types import (
     Event,
     Failed,
     RaceFinished,
+    RaceRound,
     RaceStarted,
     RunFinished,
     SearchPlan,
@@ -334,6 +336,16 @@ def test_what_there_was_no_time_for_is_said(search: Searcher) -> None:
     assert {tried.reason for tried in missed} == {UNTRIED}
     assert f"there was no time for {len(missed)} others" in session.verdict()
     assert found.gain is not None and found.gain.verdict is Verdict.FASTER
+
+
+def test_a_race_that_is_cut_off_after_few_rounds_changes_nothing(search: Searcher) -> None:
+    """Calls of 0.6 s: there is time for some rounds, and not for seven."""
+    events, session, _ = search(ort_plan(budget_s=40.0), lambda spec: 60 * one_thread_wins(spec))
+    rounds = [event for event in events if isinstance(event, RaceRound)]
+    assert 0 < len(rounds) < LEAST_ROUNDS
+    (found,) = found_by(session)
+    assert (found.leader, found.gain) == ("ort", None)
+    assert state_of(session, "ort,intra_op_threads=1") is ArmState.NOT_FASTER
 
 
 def test_a_lane_that_hangs_does_not_keep_the_search(search: Searcher) -> None:
