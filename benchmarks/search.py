@@ -14,7 +14,6 @@ two find other configurations, these are then compared as in any run, in new pro
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import tempfile
 import time
@@ -29,10 +28,11 @@ from benchmarks.models import DEMO, block_chain
 from profiler import supervisor
 from profiler.jobs import inspect_model
 from profiler.search import racing
+from profiler.search.descent import Descent
 from profiler.search.planning import make_search_plan
-from profiler.search.race import Context, Race
+from profiler.search.race import Race
 from profiler.search.racing import Standing
-from profiler.search.runner import Descent
+from profiler.search.runner import new_context
 from profiler.search.space import Configuration, Space, spaces
 from profiler.session import Session
 from profiler.types import (
@@ -121,10 +121,10 @@ def compare(model: Path, axes: Sequence[str], turn_ms: float, seconds: float) ->
 def raced(plan: SearchPlan, space: Space) -> tuple[float, Configuration, float, int, int]:
     """Seconds, the best, its latency over the default's, configurations, processes started."""
     with tempfile.TemporaryDirectory() as folder:
-        context = new_context(plan, Path(folder))
+        context = new_context(plan, [space], Path(folder))
         descent, leaders = Descent(context, space, plan.model), dict[str, Configuration]()
         session, started = Session(), time.perf_counter()
-        for event in descent.events(context.end_s, leaders):
+        for event in descent.events(context.budget.end_s, leaders):
             session.apply(event)
         seconds = time.perf_counter() - started
     best = leaders[space.family]
@@ -144,30 +144,17 @@ def gridded(plan: SearchPlan, space: Space) -> tuple[float, Configuration, float
     found: list[tuple[float, Configuration]] = [(1.0, default)]
     rounds: list[RaceRound] = []
     with tempfile.TemporaryDirectory() as folder:
-        context = new_context(plan, Path(folder))
+        context = new_context(plan, [space], Path(folder))
         started = time.perf_counter()
         for start in range(0, len(others), size):
             arms = [default, *others[start : start + size]]
             race = WithoutElimination(context, plan.model, "grid", arms, default.label)
-            drain(race.events(context.end_s))
+            drain(race.events(context.budget.end_s))
             rounds += race.rounds
             found += [(over(race.rounds, arm.label, default.label), arm) for arm in arms[1:]]
         seconds = time.perf_counter() - started
     ratio, best = min(found, key=lambda item: item[0])
     return seconds, best, ratio, len(others) + 1, processes(rounds)
-
-
-def new_context(plan: SearchPlan, folder: Path) -> Context:
-    now = time.monotonic()
-    return Context(
-        plan=plan,
-        folder=folder,
-        cancelled=lambda: False,
-        clock=time.monotonic,
-        random=random.Random(plan.seed),
-        started_s=now,
-        end_s=now + plan.budget_s,
-    )
 
 
 def over(rounds: Sequence[RaceRound], label: str, default: str) -> float:

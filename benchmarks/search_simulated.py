@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,8 +27,9 @@ import numpy as np
 from benchmarks.search import WithoutElimination, drain, over
 from profiler import lane
 from profiler.outputs import save_outputs
+from profiler.search.descent import Descent
 from profiler.search.race import Context
-from profiler.search.runner import Descent
+from profiler.search.runner import new_context
 from profiler.search.space import Configuration, Space, spaces
 from profiler.types import (
     AnyCommand,
@@ -138,6 +138,9 @@ class SimulatedProcess:
         del count
         return ()
 
+    def ask_to_leave(self) -> None:
+        self.alive = False
+
     def close(self, timeout_s: float = 2.0) -> None:
         del timeout_s
         self.alive = False
@@ -187,8 +190,8 @@ def main() -> int:
 def raced(plan: SearchPlan, space: Space, world: World) -> Configuration:
     leaders: dict[str, Configuration] = {}
     with tempfile.TemporaryDirectory() as folder:
-        context = _context(plan, world, Path(folder))
-        drain(Descent(context, space, plan.model).events(context.end_s, leaders))
+        context = _context(plan, space, world, Path(folder))
+        drain(Descent(context, space, plan.model).events(context.budget.end_s, leaders))
     return leaders[space.family]
 
 
@@ -197,26 +200,18 @@ def gridded(plan: SearchPlan, space: Space, world: World) -> Configuration:
     size = plan.at_once - 1
     found: list[tuple[float, str, Configuration]] = [(1.0, default.label, default)]
     with tempfile.TemporaryDirectory() as folder:
-        context = _context(plan, world, Path(folder))
+        context = _context(plan, space, world, Path(folder))
         for start in range(0, len(others), size):
             arms: Sequence[Configuration] = [default, *others[start : start + size]]
             race = WithoutElimination(context, plan.model, "grid", arms, default.label)
-            drain(race.events(context.end_s))
+            drain(race.events(context.budget.end_s))
             found += [(over(race.rounds, a.label, default.label), a.label, a) for a in arms[1:]]
     return min(found, key=lambda item: item[:2])[2]
 
 
-def _context(plan: SearchPlan, world: World, folder: Path) -> Context:
+def _context(plan: SearchPlan, space: Space, world: World, folder: Path) -> Context:
     vars(lane)["EngineProcess"] = world
-    return Context(
-        plan=plan,
-        folder=folder,
-        cancelled=lambda: False,
-        clock=lambda: world.now_s,
-        random=random.Random(plan.seed),
-        started_s=0.0,
-        end_s=plan.budget_s,
-    )
+    return new_context(plan, [space], folder, clock=lambda: world.now_s)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from pathlib import Path
 from typing import Self
@@ -79,15 +80,18 @@ class EngineProcess:
         text = self._log_path.read_bytes().decode("utf-8", "replace")
         return tuple(text.splitlines()[-count:])
 
+    def ask_to_leave(self) -> None:
+        """It ends when it has answered what it was asked before; nothing waits for that."""
+        # One that is gone already has left.
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(_ENCODER.encode(Close()))
+
     def close(self, timeout_s: float = REAP_S) -> None:
         """Ask it to leave, then terminate, then kill. May be called twice."""
         if self._connection.closed:
             return
-        try:
-            self._connection.send_bytes(_ENCODER.encode(Close()))
-            self._process.join(timeout_s)
-        except (BrokenPipeError, OSError):
-            self._process.join(timeout_s)
+        self.ask_to_leave()
+        self._process.join(timeout_s)
         if self._process.is_alive():
             self._process.terminate()
             self._process.join(timeout_s)

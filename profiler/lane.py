@@ -31,11 +31,18 @@ LONG_CALL_NS = 1e9
 class Lane:
     """An engine process with its latest latency, so that a turn's length can be planned.
 
+    `clock` gives seconds, which timeouts refer to.
+
     Context manager: the process is reaped on leaving.
     """
 
     def __init__(
-        self, spec: EngineSpec, model: ModelSource, work_dir: Path, cancelled: Callable[[], bool]
+        self,
+        spec: EngineSpec,
+        model: ModelSource,
+        work_dir: Path,
+        cancelled: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
         self.model = model
@@ -43,6 +50,7 @@ class Lane:
         self.traces = 0
         self.can_trace = True
         self._cancelled = cancelled
+        self._clock = clock
         # Requests in a turn, where it is an endpoint.
         self.requests = 1
         self._medians_ns: list[float] = []
@@ -78,7 +86,7 @@ class Lane:
         Raises CancelledError when the person stops the run, EngineError (or the error that the
         engine process names) when it fails, dies or doesn't answer within `timeout_s`.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = self._clock() + timeout_s
         while True:
             reply = self.process.receive(POLL_S)
             if isinstance(reply, Failed):
@@ -87,7 +95,7 @@ class Lane:
                 return reply
             if self._cancelled():
                 raise CancelledError("The run was stopped.")
-            if time.monotonic() > deadline:
+            if self._clock() > deadline:
                 # A late reply would be taken for the next command's.
                 self.process.close(min(REAP_S, timeout_s))
                 raise EngineError(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 
+from profiler.engine_process import REAP_S
 from profiler.errors import CancelledError, EngineError, ProfilerError
 from profiler.foreign_load import ForeignLoad
 from profiler.lane import Lane
@@ -57,9 +58,8 @@ class LaneGroup:
             spec, model = item
             yield _progress(Phase.LOADING, spec.label)
             try:
-                lane = Lane(
-                    spec, model, self.context.folder / str(len(self.lanes)), self.context.cancelled
-                )
+                folder = self.context.folder / str(len(self.lanes))
+                lane = Lane(spec, model, folder, self.context.cancelled, self.context.clock)
                 # The operators of a generation's steps aren't told apart yet.
                 lane.can_trace = self.plan.generation is None
                 if self.plan.generation is not None:
@@ -229,9 +229,12 @@ class LaneGroup:
         )
 
     def close(self) -> None:
-        """Reap every engine process."""
+        """Reap every engine process; all are asked to leave before the first is waited for."""
+        deadline = time.monotonic() + REAP_S
         for lane in self.lanes.values():
-            lane.close()
+            lane.process.ask_to_leave()
+        for lane in self.lanes.values():
+            lane.process.close(max(0.0, deadline - time.monotonic()))
         self.lanes.clear()
 
 

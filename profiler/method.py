@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -117,12 +118,28 @@ def noise_note(session: Session) -> str:
     )
     disturbed = session.disturbances()
     if not disturbed:
-        return text + "none was."
+        return f"{text}none was.{_unused_traces(session)}"
     who = busiest(session.foreign)
-    causes = Counter(reason.split(" took ")[0] for reason in disturbed.values())
-    cause = causes.most_common(1)[0][0]
+    cause = _most_common(disturbed.values())
     fate = "all take part, since most were" if session.mostly_disturbed() else "set aside"
     return (
         f"{text}{len(disturbed)} of {session.timed_rounds()} rounds were ({fate}); "
-        f"mostly, {cause}{f' (above all {who})' if who else ''}."
+        f"mostly, {cause}{f' (above all {who})' if who else ''}.{_unused_traces(session)}"
     )
+
+
+def _unused_traces(session: Session) -> str:
+    """How many traced rounds have no part in operator times, and why; "" for none."""
+    reasons = [r for label in session.labels() for r in session.unused_traces(label).values()]
+    if not reasons:
+        return ""
+    traced = sum(len(traces) for traces in session.traces.values())
+    return (
+        f" Of the lanes' {traced} traced rounds {len(reasons)} have no part in operator times, by "
+        f"the same rule; mostly, {_most_common(reasons)}."
+    )
+
+
+def _most_common(reasons: Iterable[str]) -> str:
+    """Of what disturbed rounds, without how much."""
+    return Counter(reason.split(" took ")[0] for reason in reasons).most_common(1)[0][0]

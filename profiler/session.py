@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,9 @@ class Session:
     _lane_traces: dict[str, LaneTraces] = field(
         default_factory=lambda: defaultdict(LaneTraces), compare=False, repr=False
     )
+    _traced_medians: dict[str, dict[int, float]] = field(
+        default_factory=lambda: defaultdict(dict), compare=False, repr=False
+    )
     _figures: dict[str, tuple[object, TraceFigures | None]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -137,8 +141,7 @@ class Session:
             case Generated():
                 self.generated[event.label].append(event)
             case OpTimings():
-                self.traces[event.label].append(event)
-                self._lane_traces[event.label].add(event, self._disturbance(event))
+                self._take_trace(event)
             case GraphDescribed():
                 self.graphs[event.label] = event
             case LaneExamined():
@@ -172,6 +175,18 @@ class Session:
         reason = self._disturbance(turn)
         if reason:
             self.disturbed.setdefault(turn.index, reason)
+
+    def _take_trace(self, trace: OpTimings) -> None:
+        self.traces[trace.label].append(trace)
+        self._lane_traces[trace.label].add(trace, self._disturbance(trace))
+        if self.plan is None or not trace.traced_latencies_ns:
+            return
+        median = float(statistics.median(trace.traced_latencies_ns))
+        # A clock may be too coarse for a tiny model's calls.
+        self._traced_medians[trace.label][trace.round] = max(median, 1.0)
+        slow = slow_rounds(self._traced_medians, self.plan.noise)
+        for found in self._lane_traces.values():
+            found.set_slow(slow)
 
     def _disturbance(self, turn: Round | OpTimings) -> str:
         """By the plan's rule, in words; "" for none."""
@@ -260,9 +275,16 @@ class Session:
         return found.operators(label) if found else []
 
     def used_traces(self, label: str) -> Sequence[OpTimings]:
-        """Traced rounds that operator times come from: the undisturbed ones, or else all."""
+        """Traced rounds that operator times come from: those of a quiet and quick machine, or else
+        all.
+        """
         found = self._lane_traces.get(label)
         return found.used if found else ()
+
+    def unused_traces(self, label: str) -> dict[int, str]:
+        """The other traced rounds, by index, and why each has no part."""
+        found = self._lane_traces.get(label)
+        return found.set_aside() if found else {}
 
     def roofline(self, row: OperatorRow) -> Roofline:
         """The operator against the measured ceilings of its lane.
@@ -318,7 +340,8 @@ class Session:
         found = self._lane_traces.get(label)
         if found is None:
             return None
-        state = (found.rounds, len(self.rounds.get(label, ())), self.set_aside())
+        timed = len(self.rounds.get(label, ()))
+        state = (found.rounds, found.used_rounds, timed, self.set_aside())
         kept = self._figures.get(label)
         if kept is None or kept[0] != state:
             alike = self.plan is None or callers(self.spec(label)) == 1
@@ -340,7 +363,10 @@ class Session:
 
         While a run goes on it is as of the last trace, at its end as of all rounds.
         """
-        traces = tuple(len(self.traces.get(label, ())) for label in (baseline, candidate))
+        traces = tuple(
+            (len(self.traces.get(label, ())), [trace.round for trace in self.used_traces(label)])
+            for label in (baseline, candidate)
+        )
         state = (traces, self.finished)
         known = self._explanations.get((baseline, candidate))
         if known is not None and known[0] == state:

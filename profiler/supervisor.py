@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import tempfile
@@ -54,18 +55,20 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     telemetry: Callable[[], Iterable[TelemetrySample]] = tuple,
+    end_s: float = math.inf,
 ) -> Iterator[Event]:
     """Measure the plan's lanes and tell everything as events; the last is a RunFinished.
 
     Failures of a lane become EngineFailed events and the other lanes go on. `cancelled` is polled;
     when it turns true the run ends with what was measured. `clock` gives seconds; limits refer to
     it. `telemetry` gives the samples since the last call; they take their place among the events.
+    `end_s`: the clock's reading after which nothing is begun any more; latencies come first then.
     Raises PlanError for a plan that can't work. Engine processes are reaped when the generator
     ends or is closed.
     """
     check_plan(plan)
     with tempfile.TemporaryDirectory(prefix="dualscope-", ignore_cleanup_errors=True) as folder:
-        runner = _Runner(RunContext(plan, Path(folder), cancelled, clock))
+        runner = _Runner(RunContext(plan, Path(folder), cancelled, clock), end_s)
         try:
             yield from runner.events(telemetry)
         finally:
@@ -75,7 +78,8 @@ def run(
 class _Runner:
     """State of one run."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, end_s: float) -> None:
+        self.end_s = end_s
         self.plan = context.plan
         self.cancelled = context.cancelled
         self.clock = context.clock
@@ -117,8 +121,10 @@ class _Runner:
                 reason = yield from self._measure()
                 # All is measured by now: a stop here leaves out these looks only.
                 with contextlib.suppress(CancelledError):
-                    yield from self._look_inside()
-                    yield from try_new_size(self.group)
+                    if self.clock() < self.end_s:
+                        yield from self._look_inside()
+                    if self.clock() < self.end_s:
+                        yield from try_new_size(self.group)
         except CancelledError:
             reason = "stopped"
         for lane in self.group.lanes.values():
@@ -160,7 +166,7 @@ class _Runner:
             width = self._width()
             yield self._measuring_progress(width)
             reason = self._reason_to_stop(width)
-            if self._trace_is_due() or reason:
+            if self._trace_is_due(reason):
                 yield from self.tracing.trace(only_untraced=bool(reason))
             if reason:
                 return reason
@@ -182,7 +188,7 @@ class _Runner:
         if not enough or now - group.launched_s < least_s:
             return False
         end_s = now - self.measuring_since + group.launching_s + rule.min_rounds * self._round_s()
-        return len(group.lanes) > 1 and end_s <= self.plan.stopping.time_limit_s
+        return len(group.lanes) > 1 and end_s <= self._time_limit_s()
 
     def _look_for_others(self) -> Iterator[Event]:
         """Who else was busy, when the round just timed was disturbed."""
@@ -218,25 +224,37 @@ class _Runner:
             return "precision"
         # A round that would end past the limit isn't begun.
         end_s = self.clock() - self.measuring_since + self._round_s()
-        late = end_s > rule.time_limit_s
+        late = end_s > self._time_limit_s()
         return "time limit" if late or self.timed_round >= rule.max_rounds else ""
+
+    def _time_limit_s(self) -> float:
+        """For timed rounds, from the first one on."""
+        return min(self.plan.stopping.time_limit_s, self.end_s - self.measuring_since)
 
     def _round_s(self) -> float:
         """How long the next round will take."""
         plan = self.plan
         return sum(lane.turn_s(plan.turn_ns, plan.lead_in_ns) for lane in self.group.lanes.values())
 
-    def _trace_is_due(self) -> bool:
-        """The first trace after one timed round, then as long as tracing keeps to its share."""
-        elapsed_s = self.clock() - self.measuring_since
-        traced_s = self.tracing.traced_s
-        return traced_s == 0 or traced_s <= self.plan.traced_share * elapsed_s
+    def _trace_is_due(self, reason: str) -> bool:
+        """The first trace after one timed round, then as long as tracing keeps to its share; at the
+        end, for whatever `reason`, of lanes that have none.
+
+        Where the run has to end at some time, the rounds that it needs come before the first, and
+        there has to be time for it: it takes about as long as starting the lanes.
+        """
+        traced_s, now = self.tracing.traced_s, self.clock()
+        if now + self.group.launching_s > self.end_s:
+            return False
+        if traced_s == 0 and self.timed_round < self.plan.stopping.min_rounds:
+            return bool(reason) or math.isinf(self.end_s)
+        return bool(reason) or traced_s <= self.plan.traced_share * (now - self.measuring_since)
 
     def _measuring_progress(self, width: float | None, launch: int | None = None) -> Progress:
         """With the launch that goes on, or the one that begins."""
         rule = self.plan.stopping
         elapsed_s = self.clock() - self.measuring_since
-        left_s = max(0.0, rule.time_limit_s - elapsed_s)
+        left_s = max(0.0, self._time_limit_s() - elapsed_s)
         if width is not None and width < 1e6:
             # An interval narrows with the square root of the number of rounds.
             left_s = min(left_s, max(0.0, elapsed_s * ((width / rule.target_width) ** 2 - 1)))

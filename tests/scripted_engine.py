@@ -71,7 +71,7 @@ def scripted_plan(*labels: str, **stopping: Any) -> RunPlan:
 
 @dataclass
 class Clock:
-    """Seconds that pass only while a scripted lane works."""
+    """Seconds that pass only while a scripted lane works, or is waited for."""
 
     now_s: float = 0.0
 
@@ -121,6 +121,8 @@ class ScriptedProcess:
         self._count = 0
         self._journal = journal
         self._reply: AnyReply | None = None
+        # So long it works on before it replies.
+        self._owed_s = 0.0
         self._log = list(script.log)
         self.tried: list[tuple[InputSpec, ...]] = []
 
@@ -129,9 +131,13 @@ class ScriptedProcess:
         self._reply = self._answer(command)
 
     def receive(self, timeout_s: float) -> AnyReply | None:
-        del timeout_s
         if not self.alive:
             raise EngineError(f"{self.spec.label} died with SIGKILL.", "Look at the log.")
+        works_s = timeout_s if self._reply is None else min(self._owed_s, timeout_s)
+        self._clock.now_s += works_s
+        self._owed_s -= works_s
+        if self._owed_s > 0:
+            return None
         reply, self._reply = self._reply, None
         return reply
 
@@ -147,11 +153,14 @@ class ScriptedProcess:
         self.closed = True
         self.alive = False
 
+    def ask_to_leave(self) -> None:
+        """It has nothing to end."""
+
     def _answer(self, command: AnyCommand) -> AnyReply | None:
         script = self._script
         match command:
             case Load():
-                self._clock.now_s += script.load_s
+                self._owed_s = script.load_s
                 loaded = Loaded(
                     load_time_ns=5, first_iteration_ns=6, engine_version="1", output_names=("y",)
                 )
@@ -170,7 +179,7 @@ class ScriptedProcess:
                 if script.hangs_in_trace:
                     return None
                 op = OpTiming(name="a", op_type="Conv", start_ns=0, duration_ns=9)
-                self._clock.now_s += next(self._turns) * iterations / 1e9
+                self._owed_s = next(self._turns) * iterations / 1e9
                 traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))
                 return script.trace_error or traced
             case TryInputs(inputs=inputs, iterations=iterations):
@@ -192,7 +201,7 @@ class ScriptedProcess:
             self.alive = False
             return None
         value = next(self._turns)
-        self._clock.now_s += value * (lead_in + iterations) / 1e9
+        self._owed_s = value * (lead_in + iterations) / 1e9
         return Latencies(
             started_ns=turn, latencies_ns=(value,) * iterations, cpu_time_ns=0, peak_rss_bytes=1
         )

@@ -127,7 +127,7 @@ def _lane(session: Session, label: str) -> dict[str, Any]:
 
 def _trace(session: Session, label: str) -> dict[str, Any] | None:
     """With each traced round's load, and whether its operators count."""
-    figures, used = session.trace_figures(label), session.used_traces(label)
+    figures, unused = session.trace_figures(label), session.unused_traces(label)
     if figures is None:
         return None
     rounds = [
@@ -136,7 +136,8 @@ def _trace(session: Session, label: str) -> dict[str, Any] | None:
             "latencies_ns": list(trace.traced_latencies_ns),
             "foreign_cpu_share": trace.foreign_cpu_share,
             "steal_share": trace.steal_share,
-            "set_aside": not any(trace is one for one in used),
+            "set_aside": trace.round in unused,
+            "reason": unused.get(trace.round, ""),
         }
         for trace in session.traces[label]
     ]

@@ -9,12 +9,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from profiler.errors import CancelledError, ProfilerError
 from profiler.outputs import Array
 from profiler.placement import kept_off
 from profiler.search import racing
+from profiler.search.budget import WARMUP_SHARE, Budget
 from profiler.search.race_group import RaceGroup, output_problem
 from profiler.search.racing import Standing
 from profiler.search.seen import Seen
@@ -44,14 +46,16 @@ from profiler.types import (
 # what three can't tell apart differs by less than matters here.
 LAUNCH_ROUNDS = 10
 MOST_LAUNCHES = 3
-# Of the time left, what loading the arms of one race may take.
+# Of the time left, what loading the arms of one race may take; it has this long where there is.
 LOAD_SHARE = 0.5
+SHORT_LOAD_S = 10.0
+LATE = "it did not load in the time that was left; give the search more"
 
 
 @dataclass
 class Context:
     """What the races of a search share. `reference`: each family's outputs by default, with their
-    names. `end_s`: when the last race must be over. `started_s`: when the search began.
+    names. `cancelled`: whether the person stops it.
     """
 
     plan: SearchPlan
@@ -59,17 +63,18 @@ class Context:
     cancelled: Callable[[], bool]
     clock: Callable[[], float]
     random: random.Random
-    started_s: float
-    end_s: float
+    budget: Budget
     reference: dict[str, tuple[tuple[str, ...], list[Array]]] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     races: int = 0
-    # What starting one lane has taken, warm-up included; the longest of all races.
-    starting_s: float = 0.0
 
     def folder_of(self, label: str) -> Path:
         """Working folder of a configuration, over all races."""
         return self.folders.setdefault(label, self.folder / str(len(self.folders)))
+
+    def interrupted(self) -> bool:
+        """Whether a race may not go on: it is stopped, or the time for races is up."""
+        return self.cancelled() or self.clock() >= self.budget.races_cut_s
 
 
 class Race:
@@ -99,18 +104,21 @@ class Race:
         self._judged: set[str] = set()
         # Once there is no time for another round.
         self._at_end = False
-        left_s = context.end_s - context.clock()
+        left_s = max(0.0, context.budget.races_end_s - context.clock())
         self.group = RaceGroup(
-            _run_plan(context.plan, arms),
+            _run_plan(context.plan, arms, left_s),
             model,
             {label: context.folder_of(label) for label in self.arms},
-            context.cancelled,
+            context.interrupted,
             context.clock,
-            max(10.0, left_s * LOAD_SHARE),
+            max(min(SHORT_LOAD_S, left_s), left_s * LOAD_SHARE),
         )
 
     def events(self, until_s: float) -> Iterator[Event]:
-        """Run it; processes are reaped at the end. Raises CancelledError after its last event."""
+        """Run it; processes are reaped at the end.
+
+        When the person stops it, CancelledError is raised after the last event.
+        """
         yield RaceStarted(
             time_ns=time.time_ns(),
             race=self.number,
@@ -123,23 +131,26 @@ class Race:
         try:
             yield from self._taken(self.group.load())
             with kept_off(self.context.plan.lane_cpus):
+                load_s = self.group.launching_s
                 yield from self._taken(self.group.warm_up())
-                self._note_starting()
+                self._note_pace(load_s)
                 yield from self._check_outputs()
                 reason = yield from self._run_rounds(until_s)
         except CancelledError as error:
-            stopped, reason = error, "stopped"
+            reason = "time"
+            if self.context.cancelled():
+                stopped, reason = error, "stopped"
         finally:
             self.group.close()
         yield from self._finish(reason)
         if stopped is not None:
             raise stopped
 
-    def _note_starting(self) -> None:
-        """How long a lane of those that came in time took to start."""
-        if not self.group.late:
-            took_s = self.group.launching_s / len(self.arms)
-            self.context.starting_s = max(self.context.starting_s, took_s)
+    def _note_pace(self, load_s: float) -> None:
+        """How long lanes took to start; of one that came too late, as long as it was waited for."""
+        warmup_s = self.group.launching_s - load_s
+        turn_s = self._round_s() / max(len(self.group.lanes), 1)
+        self.context.budget.note(self.family, len(self.arms), load_s, warmup_s, turn_s)
 
     def _taken(self, events: Iterator[Event]) -> Iterator[Event]:
         """What the lanes tell: kept here; log lines and progress go on."""
@@ -149,17 +160,11 @@ class Race:
                     self.seen.ready[event.label] = event
                 case Round() if event.kind is RoundKind.TIMED:
                     self.seen.turns[event.label].append(event)
-                case EngineFailed():
-                    yield self._failed(event)
+                case EngineFailed() if event.label not in self.group.late:
+                    text = f"while {event.phase}: {event.message} {event.hint}".strip()
+                    yield self._judge(event.label, ArmState.FAILED, text)
                 case LogLine() | Progress():
                     yield event
-
-    def _failed(self, event: EngineFailed) -> ArmJudged:
-        if event.label in self.group.late:
-            text = "it did not load in the time that was left; give the search more"
-            return self._judge(event.label, ArmState.NOT_REACHED, text)
-        text = f"while {event.phase}: {event.message} {event.hint}".strip()
-        return self._judge(event.label, ArmState.FAILED, text)
 
     def _check_outputs(self) -> Iterator[Event]:
         """The first arm of the family that works gives the reference: the default."""
@@ -180,8 +185,8 @@ class Race:
     def _run_rounds(self, until_s: float) -> Generator[Event, None, str]:
         group, clock = self.group, self.context.clock
         while group.lanes:
-            if self.context.cancelled():
-                raise CancelledError("The search was stopped.")
+            if self.context.interrupted():
+                raise CancelledError("The race was stopped.")
             yield from self._round()
             yield from self._check_limits()
             yield from self._put_out_losers()
@@ -194,13 +199,15 @@ class Race:
             settled = here >= LAUNCH_ROUNDS and group.launch + 1 >= MOST_LAUNCHES
             if settled:
                 return "undecided"
-            end_s = self.context.end_s if len(racing.used(self.rounds)) < LEAST_ROUNDS else until_s
+            few = len(racing.used(self.rounds)) < LEAST_ROUNDS
+            end_s = self.context.budget.races_end_s
+            end_s = end_s if few else min(end_s, until_s)
             if clock() + self._round_s() > end_s:
                 self._at_end = True
                 yield from self._put_out_losers()
                 return self.decided(self.standings()) or "time"
             again_s = group.launching_s + LEAST_ROUNDS * self._round_s()
-            if here >= LAUNCH_ROUNDS and clock() + again_s <= until_s:
+            if here >= LAUNCH_ROUNDS and clock() + again_s <= end_s:
                 yield from self._taken(group.launch_again())
         return "none left"
 
@@ -272,23 +279,28 @@ class Race:
         """The winner, and what became of those that are left."""
         arms = [label for label in self.arms if label not in self._judged]
         count = len(self.arms) - 1
-        found = racing.standings(self.rounds, arms, comparisons=count, at_end=True)
+        # An arm that never had a turn has no common round with the others.
+        raced = [label for label in arms if self.seen.turns[label]]
+        found = racing.standings(self.rounds, raced, comparisons=count, at_end=True)
         changes = {label: arm.changes for label, arm in self.arms.items()}
         barred = {standing.label for standing in found if self._over_p99(standing.label)}
         winner = racing.chosen(found, changes, barred)
-        if not found and self.incumbent in arms:
+        few = not found or found[0].rounds < LEAST_ROUNDS
+        if few and self.incumbent in arms and self.incumbent not in barred:
+            # So few rounds put nothing in its place.
             winner = self.incumbent
         self.leader = self.arms.get(winner)
         if winner:
             found = racing.standings(
-                self.rounds, arms, comparisons=count, leader=winner, at_end=True
+                self.rounds, raced, comparisons=count, leader=winner, at_end=True
             )
         for label in arms:
             standing = next((s for s in found if s.label == label), None)
             if label == winner:
                 yield self._judge(label, ArmState.LEADER, "", standing)
             elif standing is None:
-                yield self._judge(label, ArmState.NOT_REACHED, f"the race ended first: {reason}")
+                text = LATE if label in self.group.late else f"the race ended first: {reason}"
+                yield self._judge(label, ArmState.NOT_REACHED, text)
             elif label in barred:
                 yield self._judge(label, ArmState.OVER_P99, "its p99 is above the limit", standing)
             else:
@@ -332,27 +344,28 @@ class Race:
         return sum(turns) / 1e9
 
     def _progress(self, found: Sequence[Standing]) -> Progress:
-        context = self.context
-        elapsed_s = context.clock() - context.started_s
+        budget = self.context.budget
+        elapsed_s = budget.total_s - budget.left_s()
         leader = f", {found[0].label} leads" if found else ""
         return Progress(
             time_ns=time.time_ns(),
             phase=Phase.MEASURING,
             detail=f"race {self.number + 1} ({self.axis}): {len(self.group.lanes)} left{leader}",
-            fraction=min(1.0, elapsed_s / context.plan.budget_s),
+            fraction=elapsed_s / budget.total_s,
             round=len(self.rounds),
-            time_left_s=max(0.0, context.plan.budget_s - elapsed_s),
+            time_left_s=budget.left_s(),
         )
 
 
-def _run_plan(plan: SearchPlan, arms: Sequence[Configuration]) -> RunPlan:
+def _run_plan(plan: SearchPlan, arms: Sequence[Configuration], left_s: float) -> RunPlan:
     """The part of a run plan that lanes need."""
+    warmup_s = min(plan.warmup.time_limit_s, WARMUP_SHARE * left_s / len(arms))
     return RunPlan(
         model=plan.model,
         inputs=plan.inputs,
         engines=tuple(arm.spec for arm in arms),
         baseline=arms[0].label,
-        warmup=plan.warmup,
+        warmup=msgspec.structs.replace(plan.warmup, time_limit_s=warmup_s),
         turn_ns=plan.turn_ns,
         seed=plan.seed,
         noise=plan.noise,

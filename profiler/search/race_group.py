@@ -50,24 +50,27 @@ class RaceGroup(LaneGroup):
 
     def load(self) -> Iterator[Event]:
         """All at once: in a race it's the calls that count, not the time to load."""
-        started, deadline = self.context.clock(), time.monotonic() + self._load_limit_s
+        started = self.context.clock()
+        deadline = started + self._load_limit_s
         yield Progress(
             time_ns=time.time_ns(), phase=Phase.LOADING, detail=f"{len(self.plan.engines)} lanes"
         )
         for spec in self.plan.engines:
             folder = self._folders[spec.label]
-            self.lanes[spec.label] = Lane(spec, self._model, folder, self.context.cancelled)
+            self.lanes[spec.label] = Lane(
+                spec, self._model, folder, self.context.cancelled, self.context.clock
+            )
         for lane in list(self.lanes.values()):
             yield from self._guarded(lane, partial(lane.process.send, self._load_of(lane)))
         for lane in list(self.lanes.values()):
-            left_s = deadline - time.monotonic()
+            left_s = deadline - self.context.clock()
             try:
                 yield self._ready(lane, lane.wait(max(left_s, 0.1)))
                 yield from lane.log_events()
             except CancelledError:
                 raise
             except ProfilerError as error:
-                if time.monotonic() >= deadline:
+                if self.context.clock() >= deadline:
                     self.late.add(lane.label)
                 yield from self.fail(lane.label, Phase.LOADING, error)
         self.launching_s = self.context.clock() - started

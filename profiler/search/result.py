@@ -9,10 +9,14 @@ from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, comparison_sentence, counted
 from profiler.search.space import FAMILY_NAMES, family_of, lane_text, leader_label
-from profiler.types import Comparison, EngineSpec, Verdict
+from profiler.types import ArmState, Comparison, EngineSpec, Verdict
 
 if TYPE_CHECKING:
     from profiler.session import Session
+
+
+# Reasons for which a search may end before its confirmation.
+ENDED = {"stopped": "The search was stopped", "time limit": "Its time was up"}
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -22,6 +26,7 @@ class Found(Struct, frozen=True, kw_only=True):
     confirmation, and `default_lane` the default's. `gain`: of the leader over the default, as the
     confirmation measured it; None where it did not, or where the default leads. `best_lane`: of the
     two the one to use, "" when neither may be. `problem`: why the leader may not be used after all.
+    `not_reached`: configurations that there was no time for.
     """
 
     family: str
@@ -33,6 +38,7 @@ class Found(Struct, frozen=True, kw_only=True):
     gain: Comparison | None = None
     best_lane: str = ""
     problem: str = ""
+    not_reached: int = 0
 
 
 def found_by(session: Session) -> tuple[Found, ...]:
@@ -63,15 +69,16 @@ def _best_lanes(session: Session) -> list[str]:
 def sentences(session: Session) -> list[str]:
     """The outcome in words, an entry a sentence; empty for a session without a search."""
     found = found_by(session)
-    told = [_sentence(item) for item in found]
+    told = [f"{_sentence(item)}{_not_reached(item)}" for item in found]
     lanes = _best_lanes(session)
     if len(lanes) > 1:
         comparison = _compared(session, *lanes, comparisons=1)
         names = [lane_text(session.spec(lane)) for lane in lanes]
         if comparison is not None:
             told.append(comparison_sentence(comparison, *names))
-    if found and session.finished is not None and session.plan is None:
-        told.append("The search was stopped before these leaders were confirmed")
+    ended = session.finished.reason if session.finished else ""
+    if found and ended in ENDED and not any(session.medians.values()):
+        told.append(f"{ENDED[ended]} before these leaders were confirmed")
     return told
 
 
@@ -82,12 +89,13 @@ def _found(session: Session, family: str) -> Found:
     ran = sum(t.judged is not None and t.judged.calls > 0 for t in tried)
     spec = next((t.spec for t in tried if t.label == label), None)
     default = next((t.spec for t in tried if t.axis == "default"), None)
-    if not tried and session.plan is not None:
+    missed = sum(t.state is ArmState.NOT_REACHED for t in tried)
+    if default is None and session.plan is not None:
         # No race was begun: the default is the one lane that it has in the confirmation.
         default = spec = next(e for e in session.plan.engines if family_of(e.engine) == family)
         label = default.label
     if spec is None or default is None or session.plan is None:
-        return Found(family=family, leader=label, spec=spec, tried=ran)
+        return Found(family=family, leader=label, spec=spec, tried=ran, not_reached=missed)
     lane = leader_label(family) if leader_label(family) in session.labels() else default.label
     gain = None
     if lane != default.label:
@@ -108,6 +116,7 @@ def _found(session: Session, family: str) -> Found:
         gain=gain,
         best_lane=usable[0] if usable else "",
         problem=problem,
+        not_reached=missed,
     )
 
 
@@ -141,6 +150,8 @@ def _compared(session: Session, base: str, other: str, *, comparisons: int) -> C
 
 def _sentence(found: Found) -> str:
     name, count = FAMILY_NAMES[found.family], counted(found.tried, "configuration")
+    if not found.tried and found.not_reached and not found.best_lane:
+        return f"{name}: no configuration was measured"
     if found.spec is None:
         return f"{name}: none of its configurations could be chosen ({count} ran)"
     if found.problem:
@@ -152,6 +163,12 @@ def _sentence(found: Found) -> str:
     if found.lane == found.default_lane:
         return f"{name}: the default is the best of {count} that ran"
     return f"{name}: {_gain(found)} ({count} ran)"
+
+
+def _not_reached(found: Found) -> str:
+    if not found.not_reached:
+        return ""
+    return f"; there was no time for {found.not_reached} others"
 
 
 def _gain(found: Found) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from profiler.lane_traces import LaneTraces
+from profiler.noise import SLOW
 from profiler.types import OpTiming, OpTimings
 
 US = 1_000
@@ -72,6 +73,27 @@ def test_an_undisturbed_round_leaves_no_doubt() -> None:
     figures = traces_of(0.9, 0.1, 0.6).figures("l", None)
     assert figures is not None
     assert (figures.disturbance, figures.doubt) == ("", "")
+
+
+def test_rounds_of_a_slow_machine_take_no_part() -> None:
+    found = traces_of(0.0, 0.0, 0.9, 0.0, 0.0)
+    found.set_slow(frozenset({0, 2}))
+    assert [one.round for one in found.used] == [1, 3, 4]
+    assert [row.traced_ns for row in found.operators("l")] == [10 * US + 3]
+    assert found.set_aside() == {0: SLOW, 2: "others took 90%"}
+    assert not found.all_disturbed
+    # The next one tells that the first was no slower than usual.
+    found.add(trace(5, 10 * US + 5), "")
+    found.set_slow(frozenset())
+    assert [one.round for one in found.used] == [0, 1, 3, 4, 5]
+    assert [row.traced_ns for row in found.operators("l")] == [10 * US + 3]
+
+
+@pytest.mark.parametrize(("slow", "used"), [({0, 1}, (2, 3)), ({0, 1, 2}, (0, 1, 2, 3))])
+def test_where_most_rounds_were_slow_all_count(slow: set[int], used: tuple[int, ...]) -> None:
+    found = traces_of(0.0, 0.0, 0.0, 0.0)
+    found.set_slow(frozenset(slow))
+    assert found.used_rounds == used
 
 
 def test_before_a_trace_there_is_nothing() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
+from profiler.method import noise_note
+from profiler.noise import SLOW
 from profiler.session import Session
 from profiler.types import (
     EngineFailed,
@@ -12,6 +16,7 @@ from profiler.types import (
     EngineSpec,
     ModelKind,
     ModelSource,
+    NoiseRule,
     OpTiming,
     OpTimings,
     OutputsCompared,
@@ -207,3 +212,87 @@ def test_what_is_set_aside_moves_no_figure() -> None:
     assert session.set_aside() == frozenset()
     assert session.comparisons()[0].rounds == 25
     assert "busy in 13 of 25 rounds" in session.verdict()
+
+
+QUICK_NS = {"ort": 100_000, "torch-eager": 300_000}
+
+
+def traced_session(*factors: float, of: Sequence[str] = tuple(QUICK_NS)) -> Session:
+    """A run by the rule in force, a traced round for each factor; `of` the lanes that it slows."""
+    session, noise = Session(), NoiseRule(slower_by=0.2)
+    plan = msgspec.structs.replace(PLAN, noise=noise)
+    session.apply(RunStarted(time_ns=7, plan=plan, environment={}, dualscope_version="1"))
+    for label, quick_ns in QUICK_NS.items():
+        add_rounds(session, label, quick_ns)
+    for index, factor in enumerate(factors):
+        for label in QUICK_NS:
+            session.apply(traced(label, index, factor if label in of else 1.0))
+    return session
+
+
+def traced(label: str, index: int, factor: float) -> OpTimings:
+    """Three calls, each with one operator that takes four fifths of it."""
+    ns = int(QUICK_NS[label] * factor)
+    ops = tuple(
+        OpTiming(name="a", op_type="MatMul", start_ns=0, duration_ns=ns * 4 // 5, iteration=call)
+        for call in range(3)
+    )
+    return OpTimings(
+        time_ns=0, label=label, round=index, iterations=3, traced_latencies_ns=(ns,) * 3, ops=ops
+    )
+
+
+def operator_ns(session: Session) -> list[float]:
+    return [session.operators(label)[0].traced_ns for label in QUICK_NS]
+
+
+def test_traced_rounds_of_a_slow_machine_give_no_operator_times() -> None:
+    session = traced_session(1.5, 1.0, 1.6, 1.02, 1.0)
+    assert operator_ns(session) == [80_000, 240_000]
+    assert session.unused_traces("ort") == session.unused_traces("torch-eager")
+    assert session.unused_traces("ort") == {0: SLOW, 2: SLOW}
+    assert [trace.round for trace in session.used_traces("ort")] == [1, 3, 4]
+    figures = session.trace_figures("ort")
+    assert figures is not None
+    assert (figures.traced_ns, figures.tracing_cost, figures.doubt) == (100_000, 1.0, "")
+    explained = session.explanation("torch-eager", "ort")
+    assert explained is not None
+    assert sum(region.traced_ns[1] for region in explained.regions) == 80_000
+    assert noise_note(session).endswith(
+        f"Of the lanes' 10 traced rounds 4 have no part in operator times, by the same rule; "
+        f"mostly, {SLOW}."
+    )
+
+
+def test_traced_rounds_count_where_one_lane_alone_is_slower() -> None:
+    session = traced_session(1.5, 1.0, 1.6, 1.0, 1.0, of=["ort"])
+    assert session.unused_traces("ort") == {}
+    assert "traced rounds" not in noise_note(session)
+
+
+def test_where_most_traced_rounds_are_slow_all_count() -> None:
+    session = traced_session(1.0, 1.5, 1.5, 1.5)
+    assert session.unused_traces("ort") == {}
+    assert operator_ns(session) == [120_000, 360_000]
+
+
+def test_a_later_round_may_tell_that_the_ones_before_were_slow() -> None:
+    session = traced_session(1.5, 1.5)
+    assert operator_ns(session) == [120_000, 360_000]
+    first = session.explanation("torch-eager", "ort")
+    for index in (2, 3):
+        for label in QUICK_NS:
+            session.apply(traced(label, index, 1.0))
+    assert operator_ns(session) == [80_000, 240_000]
+    figures = session.trace_figures("ort")
+    assert figures is not None and (figures.rounds, figures.traced_ns) == (4, 100_000)
+    assert session.explanation("torch-eager", "ort") is not first
+
+
+def test_a_session_of_before_keeps_all_of_its_traced_rounds() -> None:
+    session = started()
+    for index, factor in enumerate((1.5, 1.0, 1.6, 1.0, 1.0)):
+        for label in QUICK_NS:
+            session.apply(traced(label, index, factor))
+    assert session.unused_traces("ort") == {}
+    assert len(session.used_traces("ort")) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.scripted_engine import (
     Clock,
     Script,
     ScriptedLoad,
+    ScriptedProcess,
     ScriptedTable,
     scripted,
     scripted_plan,
@@ -55,6 +57,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         new_size: bool = True,
         cancelled: Callable[[], bool] = lambda: False,
         foreign: Iterable[float] = (),
+        end_s: float = math.inf,
         **stopping: float,
     ) -> tuple[list[Event], Session]:
         clock, shares = Clock(), itertools.chain(foreign, itertools.repeat(0.0))
@@ -65,7 +68,7 @@ def run(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Runner:
         events = []
         made = scripted_plan(*scripts, **stopping)
         made = msgspec.structs.replace(made, inputs=inputs, new_size=new_size)
-        for event in supervisor.run(made, cancelled=cancelled, clock=clock):
+        for event in supervisor.run(made, cancelled=cancelled, clock=clock, end_s=end_s):
             session.apply(event)
             events.append(event)
         return events, session
@@ -130,6 +133,43 @@ def test_noise_too_wide_at_the_limit_is_unresolved(run: Runner) -> None:
     assert events[-1].reason == "time limit"
     assert session.comparisons()[0].verdict is Verdict.UNRESOLVED
     assert "Unresolved" in session.verdict()
+
+
+def test_a_run_that_has_to_end_measures_first_and_then_traces(
+    run: Runner, journal: Journal
+) -> None:
+    scripts = {"a": steady(3_000_000), "b": steady(2_000_000)}
+    run(scripts, end_s=20.0)
+    before = journal[: journal.index(("a", "Trace"))]
+    # Warm-up, then the ten rounds that a verdict takes.
+    warmup = journal.index(("a", "SaveOutputs"))
+    assert sum(command == "Infer" for _, command in before[warmup:]) == 20
+
+
+def test_all_lanes_are_asked_to_leave_before_the_first_is_waited_for(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    for name in ("ask_to_leave", "close"):
+        monkeypatch.setattr(ScriptedProcess, name, _noting(told, name))
+    run({"a": steady(3_000_000), "b": steady(2_000_000)}, max_rounds=1)
+    assert told == [("a", "ask_to_leave"), ("b", "ask_to_leave"), ("a", "close"), ("b", "close")]
+
+
+def _noting(told: list[tuple[str, str]], name: str) -> Callable[..., None]:
+    def note(process: ScriptedProcess, timeout_s: float = 0.0) -> None:
+        del timeout_s
+        told.append((process.spec.label, name))
+
+    return note
+
+
+def test_nothing_is_begun_after_the_end(run: Runner, journal: Journal) -> None:
+    noisy = itertools.cycle([1_000_000, 1_800_000, 1_300_000, 900_000, 2_500_000])
+    events, session = run({"a": steady(1_400_000), "b": Script(latencies_ns=noisy)}, end_s=2.0)
+    assert isinstance(events[-1], RunFinished) and events[-1].reason == "time limit"
+    assert session.timed_rounds() < 10
+    assert "Trace" not in {command for _, command in journal}
 
 
 def measuring_s(session: Session) -> float:

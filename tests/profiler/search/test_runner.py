@@ -10,9 +10,12 @@ import pytest
 
 from profiler import lane, lane_group, supervisor
 from profiler.search import runner
+from profiler.search.budget import GRACE_S
+from profiler.search.descent import UNTRIED
 from profiler.search.result import found_by, winner
 from profiler.search.space import leader_label, spaces
 from profiler.session import Session
+from profiler.stats import LEAST_ROUNDS
 from profiler.types import (
     ArmState,
     EngineKind,
@@ -20,6 +23,7 @@ from profiler.types import (
     Event,
     Failed,
     RaceFinished,
+    RaceRound,
     RaceStarted,
     RunFinished,
     SearchPlan,
@@ -55,7 +59,8 @@ class Machine:
             for label, spec in specs.items()
         }
         for space in spaces(plan):
-            self.scripts[leader_label(space.family)] = Script()
+            label = leader_label(space.family)
+            self.scripts[label] = special.get(label) or Script(load_s=load_s)
         self.make = scripted(self.scripts, self.journal, self.clock)
         self.alive: set[ScriptedProcess] = set()
         self.most_alive = 0
@@ -80,10 +85,11 @@ def search(monkeypatch: pytest.MonkeyPatch) -> Searcher:
         special: Mapping[str, Script] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         load_s: float = 0.5,
+        foreign: float = 0.0,
     ) -> tuple[list[Event], Session, Machine]:
-        machine = Machine(plan, cost, special or {}, load_s)
+        machine, shares = Machine(plan, cost, special or {}, load_s), itertools.repeat(foreign)
         monkeypatch.setattr(lane, "EngineProcess", machine)
-        monkeypatch.setattr(lane_group, "ForeignLoad", lambda: ScriptedLoad(itertools.repeat(0.0)))
+        monkeypatch.setattr(lane_group, "ForeignLoad", lambda: ScriptedLoad(shares))
         monkeypatch.setattr(supervisor, "ProcessTable", ScriptedTable)
         session, events = Session(), []
         for event in runner.search(plan, cancelled=cancelled, clock=machine.clock):
@@ -221,11 +227,15 @@ def test_a_family_that_no_time_was_left_for_is_told_and_compared(search: Searche
     def cost(spec: EngineSpec) -> float:
         return 1.0 if spec.engine is EngineKind.ORT else 4.0
 
-    _, session, _ = search(search_plan(budget_s=30.0), cost, load_s=10.0)
-    assert session.search.families() == ["ort"]
+    plan = search_plan(budget_s=30.0)
+    _, session, _ = search(plan, cost, load_s=5.0)
     ort, torch = found_by(session)
     assert (torch.family, torch.best_lane, torch.tried) == ("torch", "torch-eager", 0)
+    space = spaces(plan)[1]
+    others = [space.others(space.default(), axis) for axis in range(len(space.axes))]
+    assert torch.not_reached == sum(map(len, others)) > 0
     assert "PyTorch: only the default was measured" in session.verdict()
+    assert f"there was no time for {torch.not_reached} others" in session.verdict()
     assert f"{ort.best_lane} is 4.00× faster than torch-eager" in session.verdict()
     best = winner(session)
     assert best is not None and best.engine is EngineKind.ORT
@@ -279,6 +289,7 @@ def test_nothing_within_the_limits_is_said(search: Searcher) -> None:
     assert states == {ArmState.OVER_MEMORY}
     assert winner(session) is None
     assert "none of its configurations could be chosen" in session.verdict()
+    assert "was stopped" not in session.verdict()
     assert session.finished is not None
     assert session.finished.reason == "all lanes failed"
 
@@ -290,13 +301,80 @@ def test_no_more_processes_are_alive_than_allowed(search: Searcher) -> None:
     assert found_by(session)[0].leader == "ort,intra_op_threads=1,io_binding=true"
 
 
-def test_the_budget_holds(search: Searcher) -> None:
-    """Calls of a second, on many cores: a race takes a while."""
+# A call, and what is asked of a lane until it is seen that time is up.
+LATE_S = GRACE_S + 0.5
+
+
+@pytest.mark.parametrize("budget_s", [5.0, 20.0, 120.0])
+@pytest.mark.parametrize(
+    ("times", "load_s", "foreign"),
+    [(1.0, 0.5, 0.0), (1.0, 0.5, 0.6), (1.0, 3.0, 0.0), (1.0, 12.0, 0.6), (30.0, 1.0, 0.0)],
+    ids=["quick", "busy machine", "slow to start", "slower than the budget", "slow calls"],
+)
+def test_the_budget_holds(
+    search: Searcher, budget_s: float, times: float, load_s: float, foreign: float
+) -> None:
+    events, session, machine = search(
+        search_plan(budget_s=budget_s),
+        lambda spec: times * one_thread_wins(spec),
+        load_s=load_s,
+        foreign=foreign,
+    )
+    assert machine.clock.now_s <= budget_s + LATE_S
+    assert isinstance(events[-1], RunFinished)
+    assert ArmState.RACING not in {tried.state for tried in session.search.tried()}
+
+
+def test_calls_of_a_second_on_many_cores_leave_time_for_a_race(search: Searcher) -> None:
     plan = ort_plan(budget_s=120.0, cores=16)
     _, session, machine = search(plan, lambda spec: 100 * one_thread_wins(spec))
-    assert machine.clock.now_s <= 120.0 * 1.1
+    assert machine.clock.now_s <= 120.0 + LATE_S
     states = {tried.state for tried in session.search.tried()}
     assert ArmState.LEADER in states
+    # What a verdict needs is kept for the leaders.
+    (found,) = found_by(session)
+    assert found.gain is not None and found.gain.verdict is Verdict.FASTER
+
+
+def test_what_there_was_no_time_for_is_said(search: Searcher) -> None:
+    _, session, _ = search(ort_plan(budget_s=20.0), one_thread_wins, load_s=2.0)
+    (found,) = found_by(session)
+    missed = [t for t in session.search.tried() if t.state is ArmState.NOT_REACHED]
+    assert found.not_reached == len(missed) > 0
+    assert {tried.reason for tried in missed} == {UNTRIED}
+    assert f"there was no time for {len(missed)} others" in session.verdict()
+    assert found.gain is not None and found.gain.verdict is Verdict.FASTER
+
+
+def test_a_race_that_is_cut_off_after_few_rounds_changes_nothing(search: Searcher) -> None:
+    """Calls of 0.6 s: there is time for some rounds, and not for seven."""
+    events, session, _ = search(ort_plan(budget_s=40.0), lambda spec: 60 * one_thread_wins(spec))
+    rounds = [event for event in events if isinstance(event, RaceRound)]
+    assert 0 < len(rounds) < LEAST_ROUNDS
+    (found,) = found_by(session)
+    assert (found.leader, found.gain) == ("ort", None)
+    assert state_of(session, "ort,intra_op_threads=1") is ArmState.NOT_FASTER
+
+
+def test_a_lane_that_hangs_does_not_keep_the_search(search: Searcher) -> None:
+    special = {"ort,intra_op_threads=1": Script(hangs_at_turn=0, load_s=0.5)}
+    _, session, machine = search(ort_plan(budget_s=30.0), one_thread_wins, special)
+    assert machine.clock.now_s <= 30.0 + LATE_S
+    judged = session.search.judged["ort,intra_op_threads=1"]
+    assert judged.state is ArmState.NOT_REACHED
+    assert judged.reason == "the race ended first: time"
+    # The default still has its figures, from the confirmation.
+    assert found_by(session)[0].best_lane == "ort"
+
+
+def test_a_confirmation_that_takes_too_long_is_cut_off(search: Searcher) -> None:
+    """The leader alone starts slowly, in its new process."""
+    special = {leader_label("ort"): Script(load_s=60.0)}
+    events, session, machine = search(ort_plan(budget_s=30.0), one_thread_wins, special)
+    assert machine.clock.now_s <= 30.0 + LATE_S
+    assert isinstance(events[-1], RunFinished) and events[-1].reason == "time limit"
+    assert winner(session) is None
+    assert "time was up before these leaders were confirmed" in session.verdict()
 
 
 def test_stopping_keeps_what_was_found(search: Searcher) -> None:
