@@ -49,6 +49,14 @@ PROPOSED = {
     "intra_op_threads": ("1", "2", "4"),
     "callers": ("1", "2", "4"),
 }
+# In sentences: what a value of these counts, and what others are sizes of.
+COUNTS = {"callers": "caller", "threads": "thread", TOKENS: "new token"}
+SIZES = {
+    BATCH: "batch size",
+    SEQUENCE: "sequence length",
+    IMAGE: "image size",
+    PROMPT: "prompt length",
+}
 _RANGE = re.compile(r"(\d+)\.\.(\d+)(?:([x*+])(\d+))?")
 
 Place = tuple[str, int]
@@ -321,8 +329,23 @@ def _values(text: str) -> list[str]:
 
 
 def describe(axes: Sequence[SweepAxis], values: Sequence[str]) -> str:
-    """`batch 4, threads 2`."""
-    return ", ".join(f"{axis.name} {value}" for axis, value in zip(axes, values, strict=True))
+    """`batch 4, 2 threads`."""
+    pairs = zip(axes, values, strict=True)
+    return ", ".join(value_words(axis.name, value) for axis, value in pairs)
+
+
+def value_words(name: str, value: str) -> str:
+    """`batch 4`, `1 caller`, `2 callers`; of several values at once `2, 4 callers`."""
+    one = COUNTS.get(name)
+    if one is None or not value[:1].isdigit():
+        return f"{name} {value}"
+    return f"{value} {one if value == '1' else one + 's'}"
+
+
+def axis_words(name: str) -> str:
+    """What follows `any` and `every`: `batch size`, `number of callers`, `precision`."""
+    one = COUNTS.get(name)
+    return f"number of {one}s" if one else SIZES.get(name, name)
 
 
 def labelled(refused: Mapping[str, str]) -> str:

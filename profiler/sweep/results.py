@@ -10,7 +10,7 @@ import numpy as np
 from profiler.compare import compare_rounds, lane_name, plain
 from profiler.measured import over_launches, timed
 from profiler.session import Session
-from profiler.sweep.axes import describe, is_number, unit_of, work_of
+from profiler.sweep.axes import axis_words, describe, is_number, unit_of, value_words, work_of
 from profiler.sweep.state import PointResult, Sweep
 from profiler.types import Comparison, Estimate, LatencyStats, Round, SweepAxis, Verdict
 
@@ -177,9 +177,8 @@ def findings(sweep: Sweep) -> list[str]:
         sentences += _winners(sweep, names)
     best = max(lane_points(sweep), key=lambda p: p.throughput.value, default=None)
     if best is not None:
-        at = ", ".join(f"{a.name} {v}" for a, v in zip(sweep.plan.axes, best.values, strict=True))
         sentences.append(
-            f"Highest throughput: {names[best.label]} at {at}, "
+            f"Highest throughput: {names[best.label]} at {describe(sweep.plan.axes, best.values)}, "
             f"{plain(best.throughput.value)} {unit_of(sweep.plan.plan)}."
         )
     failed = sum(1 for r in sweep.results.values() if r.over and not r.session.timed_rounds())
@@ -215,25 +214,29 @@ def _compared(result: PointResult) -> bool:
 def _along(axis: SweepAxis, found: Sequence[tuple[str, str | None]], names: dict[str, str]) -> str:
     """Winners along an axis in words."""
     known = [(value, label) for value, label in found if label is not None]
+    alone = value_words(axis.name, found[0][0]) if len(found) == 1 else ""
     if not known:
-        return f"No lane is surely the fastest at any {axis.name} measured"
-    if not is_number(axis.values):
-        parts = [f"{names[label]} is fastest at {axis.name} {value}" for value, label in known]
-        return "; ".join(parts)
+        where = alone or f"any {axis_words(axis.name)} measured"
+        return f"No lane is surely the fastest at {where}"
+    if alone or not is_number(axis.values):
+        return "; ".join(
+            f"{names[label]} is fastest at {value_words(axis.name, value)}"
+            for value, label in known
+        )
     changes = crossings(axis, found)
     if not changes:
         label = known[0][1]
         undecided = [value for value, winner_there in found if winner_there is None]
         if not undecided:
-            return f"{names[label]} wins at every {axis.name} measured"
+            return f"{names[label]} wins at every {axis_words(axis.name)} measured"
+        where = value_words(axis.name, _listed([value for value, _ in known]))
         return (
-            f"{names[label]} wins at {axis.name} {_listed([v for v, _ in known])}; "
-            f"at {_listed(undecided)} no lane is surely the fastest"
+            f"{names[label]} wins at {where}; at {_listed(undecided)} no lane is surely the fastest"
         )
     parts = []
     for change in changes:
         text = (
-            f"{names[change.after]} wins from {axis.name} {change.first}, "
+            f"{names[change.after]} wins from {value_words(axis.name, change.first)}, "
             f"{names[change.before]} up to {change.last}"
         )
         if change.between:

@@ -60,6 +60,31 @@ def test_each_point_is_a_run_in_the_sweeps_order(driver: Driver, tmp_path: Path)
     assert events[-1].reason == "all points done"
 
 
+@pytest.mark.parametrize(
+    ("axis", "latency", "expected"),
+    [
+        ("callers=1,2", 4, "No lane is surely the fastest at any number of callers measured."),
+        ("callers=1", 4, "No lane is surely the fastest at 1 caller."),
+        ("callers=2", 2, "fast is fastest at 2 callers."),
+        ("callers=1,2", 2, "fast wins at every number of callers measured."),
+        ("batch=1,2", 2, "fast wins at every batch size measured."),
+        ("threads=4", 4, "No lane is surely the fastest at 4 threads."),
+    ],
+)
+def test_findings_read_well_for_one_value_and_for_many(
+    axis: str, latency: int, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = Driver({"base": lambda _: 4 * MS, "fast": lambda _: latency * MS})
+    install(monkeypatch, made)
+    assert findings(measured(made, tmp_path / "a.dualscope", axis))[0] == expected
+
+
+def test_places_are_told_as_in_a_sentence(driver: Driver, tmp_path: Path) -> None:
+    state = measured(driver, tmp_path / "a.dualscope", "batch=8", "callers=1", "threads=1,2")
+    told = findings(state)[-1]
+    assert told.startswith("Highest throughput: fast at batch 8, 1 caller, ")
+
+
 def test_the_winner_changes_where_it_should(driver: Driver, tmp_path: Path) -> None:
     state = measured(driver, tmp_path / "a.dualscope", "batch=1,2,4,8")
     found = findings(state)
