@@ -14,6 +14,7 @@ from profiler.types import LEAD_IN_NS
 LIKELY_START_S = {ORT: 1.0, TORCH: 4.0}
 # The confirmation is kept what it needs, as long as that leaves the races this share.
 LEAST_RACE_SHARE = 0.2
+CONFIRMATION_TURN_NS = 100_000_000
 # So long after its end whatever still goes on is cut off.
 GRACE_S = 2.0
 # Lanes warm up for at most this share of the time that is left, all together.
@@ -76,10 +77,12 @@ class Budget:
         """What the confirmation takes with so many lanes of each family: one after the other they
         start, then they have the rounds that a verdict takes.
         """
-        return sum(
-            count * (self.pace(family).start_s + MIN_ROUNDS * self.pace(family).turn_s)
-            for family, count in lanes.items()
-        )
+        needed_s = 0.0
+        for family, count in lanes.items():
+            pace = self.pace(family)
+            longest_s = max(pace.turn_s, turn_s(CONFIRMATION_TURN_NS))
+            needed_s += count * (pace.start_s + MIN_ROUNDS * longest_s)
+        return needed_s
 
     def pace(self, family: str) -> Pace:
         """The slowest that was seen, or a guess."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from profiler.compare import MIN_ROUNDS
-from profiler.search.budget import GRACE_S, LEAST_RACE_SHARE, Budget, turn_s
+from profiler.search.budget import (
+    CONFIRMATION_TURN_NS,
+    GRACE_S,
+    LEAST_RACE_SHARE,
+    Budget,
+    turn_s,
+)
 from profiler.stats import LEAST_ROUNDS
 from tests.scripted_engine import Clock
 
@@ -41,6 +47,14 @@ def test_what_the_confirmation_needs_is_kept_for_it() -> None:
     assert made.races_end_s == made.races_cut_s == pytest.approx(200.0 - starting_s - rounds_s)
     made.lanes["torch"] = 0
     assert made.races_end_s == 165.0
+
+
+def test_the_confirmation_has_longer_turns_than_races() -> None:
+    made = budget(1000.0)
+    made.turn_s = 0.01
+    starting_s = sum(made.pace(family).start_s for family in ("ort", "torch"))
+    rounds_s = MIN_ROUNDS * 2 * turn_s(CONFIRMATION_TURN_NS)
+    assert made.needed_s({"ort": 1, "torch": 1}) == pytest.approx(starting_s + rounds_s)
 
 
 def test_races_keep_a_least_share_of_a_short_budget() -> None:
