@@ -25,6 +25,22 @@ PACKAGES = (
     "nvidia-ml-py",
     "transformers",
 )
+# As Linux spells them, in the order that it lists them.
+INSTRUCTIONS = frozenset(
+    [
+        "fma",
+        "avx2",
+        "avx512f",
+        "avx512bw",
+        "avx_vnni",
+        "avx512_vnni",
+        "avx512_bf16",
+        "avx512_fp16",
+        "amx_bf16",
+        "amx_tile",
+        "amx_int8",
+    ]
+)
 # Variables with these prefixes steer thread pools, memory and devices.
 VARIABLES = (
     "OMP_",
@@ -55,6 +71,7 @@ def describe_environment() -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(),
+        "cpu instructions": _cpu_instructions(),
         "cores": _cores(),
         "affinity": _affinity(),
         "memory": f"{memory.total / 2**30:.1f} GiB",
@@ -92,6 +109,14 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _cpu_instructions() -> str:
+    """Of x86-64 on Linux, those that decide which kernels an engine takes; else ""."""
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("flags"):
+            return " ".join(flag for flag in line.split() if flag in INSTRUCTIONS)
+    return ""
 
 
 def _cores() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import msgspec
+
 from profiler import freed_memory
 from profiler.errors import PlanError
 from profiler.lanes import DEVICE, generates, options_of, takes
@@ -20,6 +22,7 @@ from profiler.types import (
     RunPlan,
     StoppingRule,
     Tolerance,
+    WarmupRule,
 )
 
 # PyTorch is what a person usually comes from, so that "speedup" reads as what a switch gains.
@@ -31,6 +34,8 @@ BASELINE_PREFERENCE = (
     EngineKind.ORT,
     EngineKind.ENDPOINT,
 )
+# What a lane that doesn't settle may take of the time limit, where that is short.
+WARMUP_SHARE = 0.25
 # How PyTorch runs a file as it is; all other kinds eagerly.
 PLAIN_ENGINE = {
     ModelKind.TORCHSCRIPT: EngineKind.TORCH_SCRIPT,
@@ -68,12 +73,14 @@ def default_plan(
             "Use dualscope generate.",
         )
     lanes = tuple(engines) if engines else default_engines(info.source.kind)
+    stopping = stopping_rule(time_limit_s, target_width)
     plan = RunPlan(
         model=info.source,
         inputs=tuple(info.inputs if inputs is None else inputs),
         engines=lanes,
         baseline=baseline or default_baseline(lanes),
-        stopping=stopping_rule(target_width, time_limit_s),
+        warmup=warmup_rule(stopping),
+        stopping=stopping,
         seed=seed,
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=lane_cpus(usable_cores()) if pin else (),
@@ -83,13 +90,26 @@ def default_plan(
     return plan
 
 
-def stopping_rule(target_width: float | None, time_limit_s: float | None) -> StoppingRule:
-    """With the defaults where nothing is given."""
+def stopping_rule(time_limit_s: float | None, target_width: float | None) -> StoppingRule:
+    """The default one, but for what is given."""
     default = StoppingRule()
     return StoppingRule(
         target_width=default.target_width if target_width is None else target_width,
         time_limit_s=default.time_limit_s if time_limit_s is None else time_limit_s,
     )
+
+
+def warmup_rule(stopping: StoppingRule) -> WarmupRule:
+    """The default one; a lane of a short run may warm up for a part of its time only."""
+    default = WarmupRule()
+    limit_s = min(default.time_limit_s, WARMUP_SHARE * stopping.time_limit_s)
+    return WarmupRule(time_limit_s=limit_s)
+
+
+def with_time_limit(plan: RunPlan, limit_s: float) -> RunPlan:
+    """The plan for so many seconds."""
+    stopping = msgspec.structs.replace(plan.stopping, time_limit_s=limit_s)
+    return msgspec.structs.replace(plan, stopping=stopping, warmup=warmup_rule(stopping))
 
 
 def check_plan(plan: RunPlan) -> None:

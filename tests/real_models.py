@@ -17,12 +17,12 @@ BASE_BERT_VOCABULARY = 30522
 
 
 class ImageClassifier(torch.nn.Module):
-    """ResNet-50: an image to logits."""
+    """ResNet: an image to logits."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.model: Any = ResNetForImageClassification(ResNetConfig())
+        self.model: Any = ResNetForImageClassification(config)
 
     def forward(self, pixel_values: torch.Tensor) -> Any:
         return self.model(pixel_values=pixel_values).logits
@@ -43,7 +43,12 @@ class TextEncoder(torch.nn.Module):
 
 def resnet50() -> torch.nn.Module:
     """25.6 million parameters, takes [batch, 3, height, width]."""
-    return ImageClassifier().eval()
+    return ImageClassifier(ResNetConfig()).eval()
+
+
+def small_resnet() -> torch.nn.Module:
+    """As ResNet-50, with one block in place of three to six a stage."""
+    return ImageClassifier(ResNetConfig(depths=[1, 1, 1, 1])).eval()
 
 
 def small_bert() -> torch.nn.Module:

@@ -37,7 +37,7 @@ def run_with(folder: Path, code: str, **variables: str) -> tuple[Any, str]:
         text=True,
         env=environment,
         cwd=ROOT,
-        timeout=50,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ def imported_by(*modules: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=180,
     )
     return set(json.loads(answer.stdout))
 

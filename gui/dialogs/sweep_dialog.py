@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from profiler.compare import counted
 from profiler.errors import ProfilerError
+from profiler.plan import with_time_limit
 from profiler.sweep.axes import axes_of, parse_axis
 from profiler.sweep.points import check_sweep, points
 from profiler.sweep.table import duration_text
@@ -109,8 +109,7 @@ class SweepDialog(QDialog):
 
     def sweep(self) -> SweepPlan:
         """Raises ProfilerError for values that don't fit."""
-        stopping = msgspec.structs.replace(self._plan.stopping, time_limit_s=self.limit.value())
-        plan = msgspec.structs.replace(self._plan, stopping=stopping)
+        plan = with_time_limit(self._plan, self.limit.value())
         texts = [f"{box.currentText()}={line.text()}" for box, line in self.rows]
         axes = tuple(parse_axis(text, plan) for text in texts)
         sweep = SweepPlan(plan=plan, axes=axes, seed=plan.seed)

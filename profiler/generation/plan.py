@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from profiler.errors import PlanError
 from profiler.noise import noise_rule
 from profiler.placement import lane_cpus, usable_cores
-from profiler.plan import check_plan, default_baseline, stopping_rule
+from profiler.plan import check_plan, default_baseline, stopping_rule, warmup_rule
 from profiler.types import (
     EngineKind,
     EngineSpec,
@@ -71,12 +71,14 @@ def generation_plan(
     _check_endpoints(lanes)
     if not lanes:
         raise PlanError("The plan has no lane.", "Name an endpoint.")
+    stopping = stopping_rule(time_limit_s, target_width)
     plan = RunPlan(
         model=info.source if info else endpoint_source(),
         inputs=(),
         engines=lanes,
         baseline=baseline or default_baseline(lanes),
-        stopping=stopping_rule(target_width, time_limit_s),
+        warmup=warmup_rule(stopping),
+        stopping=stopping,
         seed=seed,
         noise=noise_rule(os.cpu_count() or 1),
         lane_cpus=lane_cpus(usable_cores()) if pin else (),

@@ -13,6 +13,7 @@ from profiler import consent
 from profiler.compare import counted
 from profiler.console import ProgressLine
 from profiler.errors import CancelledError, EngineError, PlanError, SessionFileError
+from profiler.plan import with_time_limit
 from profiler.sweep.axes import parse_axis
 from profiler.sweep.exporters import FORMATS, export_sweep
 from profiler.sweep.points import check_sweep, points
@@ -60,9 +61,7 @@ def add_sweep_axes(parser: argparse.ArgumentParser, examples: str) -> None:
 
 def planned(plan: RunPlan, arguments: argparse.Namespace) -> SweepPlan:
     """The sweep that the arguments ask for. Raises PlanError, InputError."""
-    limit_s = arguments.time_limit or POINT_LIMIT_S
-    stopping = msgspec.structs.replace(plan.stopping, time_limit_s=limit_s)
-    plan = msgspec.structs.replace(plan, stopping=stopping)
+    plan = with_time_limit(plan, arguments.time_limit or POINT_LIMIT_S)
     axes = tuple(parse_axis(text, plan) for text in arguments.sweep)
     sweep = SweepPlan(plan=plan, axes=axes, seed=plan.seed)
     check_sweep(sweep)

@@ -21,7 +21,7 @@ def dualscope(*arguments: str | Path, cwd: Path, **variables: str) -> Done:
         encoding="utf-8",
         cwd=cwd,
         env={**os.environ, **variables},
-        timeout=100,
+        timeout=180,
         check=False,
     )
 

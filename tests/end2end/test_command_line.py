@@ -401,7 +401,7 @@ def interrupt(tmp_path: Path, when: str, *, times: int = 1) -> tuple[int, str]:
     try:
         for _ in range(times):
             os.killpg(process.pid, signal.SIGINT)
-        _, rest = process.communicate(timeout=50)
+        _, rest = process.communicate(timeout=180)
     finally:
         process.kill()
     return process.returncode, seen + rest
@@ -464,7 +464,7 @@ def test_a_killed_run_leaves_a_session_and_no_process(tmp_path: Path) -> None:
     process, _ = start_long_run(tmp_path, "measuring [")
     assert len(left_of_group(process.pid)) >= 3
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=50)
+    process.communicate(timeout=180)
     session = read_session(tmp_path / "a.dualscope")
     assert set(session.ready) == {"ort", "other"}
     assert session.finished is None
@@ -488,7 +488,7 @@ def test_a_terminal_gets_a_bar_that_is_cleared(tmp_path: Path) -> None:
         while piece := os.read(ours, 4096):
             shown += piece
     os.close(ours)
-    process.communicate(timeout=50)
+    process.communicate(timeout=180)
     assert process.returncode == 0, shown
     lines = shown.decode().replace("\r\n", "\n").split("\n")
     assert any("\r\x1b[Kmeasuring [#" in line for line in lines)
@@ -507,7 +507,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(timeout=50) == 0
+    assert process.wait(timeout=180) == 0
 
 
 def test_output_in_any_encoding(profiled: tuple[Path, Done], session_path: Path) -> None:
@@ -530,7 +530,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...]) 
         capture_output=True,
         encoding="utf-8",
         cwd=tmp_path,
-        timeout=50,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -567,7 +567,7 @@ def test_a_profile_run_keeps_engines_out_of_the_parent(tmp_path: Path) -> None:
         encoding="utf-8",
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=100,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ def run_program(program: Path) -> dict[str, float]:
         capture_output=True,
         encoding="utf-8",
         cwd=program.parent,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -83,7 +83,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
             if line.startswith("race 1: "):
                 break
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=180)
     assert process.returncode == 130, errors
     session = read_session(tmp_path / "a.dualscope")
     assert session.finished is not None

@@ -13,7 +13,7 @@ from gui import app
 from gui.main_window import MainWindow
 from profiler.recorder import record
 from profiler.types import RunPlan
-from tests.gui.driving import DEMO, demo_plan
+from tests.gui.driving import DEMO, PATIENCE_MS, demo_plan
 
 # Schemes can only be registered before the application object.
 app.prepare()
@@ -26,7 +26,7 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
     found = MainWindow()
     found.resize(1280, 800)
     found.show()
-    with qtbot.waitActive(found):
+    with qtbot.waitActive(found, timeout=PATIENCE_MS):
         found.activateWindow()
     yield found
     found.runs.stop()

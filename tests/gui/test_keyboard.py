@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from gui.lane_dialog import LaneDialog
 from gui.main_window import MainWindow
 from gui.views.sweep_plots import HeatMap
-from tests.gui.driving import open_session, wait_for_graph
+from tests.gui.driving import PATIENCE_MS, open_session, wait_for_graph
 
 MOST_STEPS = 80
 
@@ -55,7 +55,7 @@ def test_the_tab_key_leaves_the_graph(
     page = view.findChild(QWebEngineView)
     assert page is not None
     page.setFocus()
-    qtbot.waitUntil(lambda: _holds_focus(view))
+    qtbot.waitUntil(lambda: _holds_focus(view), timeout=PATIENCE_MS)
     focused = QApplication.focusWidget()
     assert focused is not None
     QTest.keyClick(focused, key)
@@ -107,7 +107,7 @@ def test_enter_chooses_a_cell_of_the_heat_map(qtbot: QtBot) -> None:
         item.setData(Qt.ItemDataRole.UserRole, point)
         heat.setItem(0, column, item)
     heat.show()
-    with qtbot.waitActive(heat):
+    with qtbot.waitActive(heat, timeout=PATIENCE_MS):
         heat.activateWindow()
     heat.setFocus()
     chosen: list[int] = []

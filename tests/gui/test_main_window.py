@@ -214,7 +214,7 @@ def test_bad_files_are_told_with_a_hint(
     message, _, hint = window.messages.text.partition("\n")
     assert path.name in message and hint
     QTest.keyClick(window, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: not window.messages.isVisible())
+    qtbot.waitUntil(lambda: not window.messages.isVisible(), timeout=PATIENCE_MS)
 
 
 def test_a_pickled_module_shows_the_graph_of_its_onnx_form(

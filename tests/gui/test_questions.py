@@ -93,7 +93,7 @@ def test_a_foreign_module_asks_and_the_answer_can_be_taken_back(
     assert [text(dialog.table, 0, column) for column in range(2)] == ["window_layer", "Doubled"]
     # Enter is "Cancel": nobody agrees by mistake.
     QTest.keyClick(dialog, Qt.Key.Key_Return)
-    qtbot.waitUntil(window.messages.isVisible)
+    qtbot.waitUntil(window.messages.isVisible, timeout=PATIENCE_MS)
     assert window.draft.info is None and not mark.exists()
     assert not consent.kept()
 
@@ -143,7 +143,7 @@ def test_dangerous_names_are_marked(qtbot: QtBot, window: MainWindow, tmp_path: 
     assert text(dialog.table, 0, 0).startswith("⚠")
     assert "system" in text(dialog.table, 0, 1)
     press(dialog, REJECT)
-    qtbot.waitUntil(window.messages.isVisible)
+    qtbot.waitUntil(window.messages.isVisible, timeout=PATIENCE_MS)
     assert not marker.exists()
 
 
@@ -188,5 +188,5 @@ def test_the_bounds_of_a_fill_are_asked(qtbot: QtBot, window: MainWindow) -> Non
     dialog.high.selectAll()
     QTest.keyClicks(dialog.high, "255")
     QTest.keyClick(dialog, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.draft.inputs[0].fill is Fill.UNIFORM)
+    qtbot.waitUntil(lambda: window.draft.inputs[0].fill is Fill.UNIFORM, timeout=PATIENCE_MS)
     assert (window.draft.inputs[0].low, window.draft.inputs[0].high) == (0.0, 255.0)

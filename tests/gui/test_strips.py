@@ -14,6 +14,7 @@ from gui.views.operator_bars import COLUMN_WIDTH, FIGURES_WIDTH, MARGIN, ROW_HEI
 from profiler.session import Session
 from profiler.types import EngineKind, EngineSpec, OpTimings
 from tests.decision_sessions import rounds, session
+from tests.gui.driving import PATIENCE_MS
 from tests.sample_session import sample_ops
 
 LABELS = ("torch", "zeta", "alpha", "mid", "beta")
@@ -48,7 +49,7 @@ def test_a_low_window_has_strips_while_something_is_measured(
     window.strips_shown.set_running(False)
     assert window.live.isHidden()
     window.resize(1280, ROOMY_HEIGHT)
-    qtbot.waitUntil(window.live.isVisible)
+    qtbot.waitUntil(window.live.isVisible, timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -77,7 +78,7 @@ def test_the_place_of_the_handle_is_kept(qtbot: QtBot, window: MainWindow) -> No
     again.show()
     assert again.live.isHidden()
     again.actions_by_name["strips"].trigger()
-    qtbot.waitUntil(lambda: abs(again.live.height() - height) < 40)
+    qtbot.waitUntil(lambda: abs(again.live.height() - height) < 40, timeout=PATIENCE_MS)
     again.close()
 
 

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.views.timeline_rows import filled_pixels, row_of
 from profiler.types import OpTiming
-from tests.gui.driving import open_session
+from tests.gui.driving import PATIENCE_MS, open_session
 
 
 def op(start: int, duration: int) -> OpTiming:
@@ -50,7 +50,7 @@ def test_both_lanes_of_a_session_and_its_keys(
     open_session(qtbot, window, demo_session)
     window.tabs.setCurrentWidget(window.timeline)
     view = window.timeline
-    qtbot.waitUntil(lambda: bool(view.rows), timeout=5000)
+    qtbot.waitUntil(lambda: bool(view.rows), timeout=PATIENCE_MS)
     assert {row.label for row in view.rows} == {"ort", "torch-eager"}
     whole = view.end_ns
     QTest.keyClick(view, Qt.Key.Key_Plus)
@@ -68,7 +68,7 @@ def test_a_click_on_an_operator_selects_its_rows(
     open_session(qtbot, window, demo_session)
     window.tabs.setCurrentWidget(window.timeline)
     view = window.timeline
-    qtbot.waitUntil(lambda: bool(view.rows), timeout=5000)
+    qtbot.waitUntil(lambda: bool(view.rows), timeout=PATIENCE_MS)
     row, top = view._placed()[-1]
     index = next(i for i, o in enumerate(row.ops) if o.source_nodes)
     middle_ns = (row.starts_ns[index] + row.ends_ns[index]) / 2

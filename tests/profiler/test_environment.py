@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -50,3 +51,14 @@ def test_variables_that_steer_threads_are_kept_and_others_are_not(
 def test_the_cores_that_may_be_used_are_listed() -> None:
     expected = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
     assert describe_environment()["affinity"] == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are the names of x86-64")
+def test_instructions_that_decide_about_kernels_are_listed() -> None:
+    (line, *_) = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")
+    ]
+    found = describe_environment().get("cpu instructions", "").split()
+    assert ("avx2" in found) == (" avx2" in line)
+    assert set(found) <= set(line.split())

@@ -26,6 +26,7 @@ from profiler.types import (
     NewSizeTried,
     OpTiming,
     OpTimings,
+    OutputsCompared,
     Round,
     RoundKind,
     RunPlan,
@@ -78,6 +79,8 @@ def session(
     gpu_pct: float | None = None,
     found: Examined | None = None,
     new_size_ms: tuple[int, int] | None = None,
+    instructions: str = "",
+    agree: bool | None = None,
     **options: str | int,
 ) -> Session:
     """Two lanes with these operators in one call; options and the rest are those of `fast`."""
@@ -95,7 +98,7 @@ def session(
         RunStarted(
             time_ns=0,
             plan=plan,
-            environment={"cores": "2 physical, 4 logical"},
+            environment={"cores": "2 physical, 4 logical", "cpu instructions": instructions},
             dualscope_version="1",
         )
     ]
@@ -114,6 +117,17 @@ def session(
                 later_ns=later,
             )
         )
+    if agree is not None:
+        compared = OutputsCompared(
+            time_ns=0,
+            baseline="base",
+            candidate="fast",
+            rtol=1e-3,
+            atol=1e-5,
+            agree=agree,
+            differences=(),
+        )
+        events.append(compared)
     if gpu_pct is not None:
         gpu = GpuSample(index=0, name="GPU", gpu_utilization_pct=gpu_pct)
         events.append(
@@ -163,6 +177,7 @@ def session(
 
 PLAIN = [op("matmul", "aten::matmul", 8, "a"), op("relu", "aten::relu", 2, "b")]
 ORT = [op("matmul", "MatMul", 8, "a", provider="CPUExecutionProvider")]
+BYTES = [op("q", "QGemm", 8, "a")]
 SEVERAL = [
     op("m", "aten::matmul", 5, "a"),
     op("r", "aten::relu", 3, "b"),
@@ -196,6 +211,7 @@ FAULTS = {
     ),
     "disturbed_traces": session(PLAIN, traced_ms=12, foreign=0.6),
     "traced_unlike_timed": session(PLAIN, traced_ms=26),
+    "byte_sums_overflow": session(fast=BYTES, instructions="fma avx2", agree=False),
 }
 SOUND = {
     "none of it": session(PLAIN, [op("f", "FusedMatMul", 9, "b", "a")]),
@@ -218,6 +234,10 @@ SOUND = {
     "others took little while it was traced": session(PLAIN, traced_ms=12, foreign=0.2),
     "tracing costs a little": session(PLAIN, traced_ms=14),
     "several callers are slower than one": session(fast=ORT, latency_ms=30, traced_ms=8, callers=4),
+    "bytes that agree": session(fast=BYTES, instructions="fma avx2", agree=True),
+    "bytes with VNNI": session(fast=BYTES, instructions="avx2 avx512_vnni", agree=False),
+    "bytes on another kind of CPU": session(fast=BYTES, agree=False),
+    "no bytes": session(fast=ORT, instructions="fma avx2", agree=False),
     "no plan": Session(),
 }
 

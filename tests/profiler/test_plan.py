@@ -31,6 +31,11 @@ def test_default_plan_compares_both_engines_with_pytorch_as_baseline() -> None:
     assert (plan.stopping.time_limit_s, plan.stopping.target_width) == (60.0, 0.02)
 
 
+@pytest.mark.parametrize(("limit_s", "warmup_s"), [(60.0, 8.0), (32.0, 8.0), (4.0, 1.0)])
+def test_a_short_run_does_not_warm_up_for_long(limit_s: float, warmup_s: float) -> None:
+    assert default_plan(INFO, time_limit_s=limit_s).warmup.time_limit_s == warmup_s
+
+
 def test_one_lane_is_its_own_baseline() -> None:
     assert (
         default_plan(INFO, engines=[EngineSpec(label="x", engine=EngineKind.ORT)]).baseline == "x"

@@ -49,7 +49,7 @@ def run_program(program: Path) -> tuple[dict[str, float], list[np.ndarray]]:
         encoding="utf-8",
         cwd=program.parent,
         env=environment,
-        timeout=100,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
