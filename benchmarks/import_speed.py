@@ -203,7 +203,10 @@ def turn(module: Any, tensors: tuple[torch.Tensor, ...], calls: int) -> float:
 class _Counting(TorchDispatchMode):
     """Counts operators that reach a kernel or make a view."""
 
-    count = 0
+    def __init__(self) -> None:
+        # See `profiler.engines.torch_values`.
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
