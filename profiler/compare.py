@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 
+from profiler.intervals import ends_text, interval_text, value_text
 from profiler.stats import launches_estimate, paired_ratios, usable_launches
-from profiler.types import Comparison, EngineKind, EngineSpec, Verdict
+from profiler.types import Comparison, EngineKind, EngineSpec, Estimate, Verdict
 
 # A whole interval inside of 1 +- this is called "same".
 SAME_WITHIN = 0.02
@@ -86,22 +87,17 @@ def lane_name(spec: EngineSpec) -> str:
 
 def comparison_sentence(comparison: Comparison, baseline_name: str, candidate_name: str) -> str:
     """One sentence, from the faster lane's point of view."""
-    ratio, low, high = comparison.speedup, comparison.low, comparison.high
+    found = comparison.estimate
     match comparison.verdict:
         case Verdict.FASTER:
-            return (
-                f"{candidate_name} is {_times(ratio)} faster than {baseline_name} "
-                f"[{low:.2f}–{high:.2f}]"
-            )
+            return _faster(candidate_name, baseline_name, found)
         case Verdict.SLOWER:
-            return (
-                f"{baseline_name} is {_times(1 / ratio)} faster than {candidate_name} "
-                f"[{1 / high:.2f}–{1 / low:.2f}]"
-            )
+            inverse = Estimate(1 / found.value, 1 / found.high, 1 / found.low)
+            return _faster(baseline_name, candidate_name, inverse)
         case Verdict.SAME:
             return (
                 f"{candidate_name} and {baseline_name} are equally fast: "
-                f"ratio {ratio:.3f} [{low:.3f}–{high:.3f}]"
+                f"ratio {interval_text(found)}"
             )
         case Verdict.UNRESOLVED:
             return unresolved_sentences([(comparison, candidate_name)], baseline_name)[0]
@@ -135,8 +131,12 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
 
 
+def _faster(name: str, other: str, ratio: Estimate) -> str:
+    return f"{name} is {value_text(ratio)}× faster than {other} [{ends_text(ratio)}]"
+
+
 def _interval(comparison: Comparison) -> str:
-    return f"[{comparison.low:.2f}–{comparison.high:.2f}]"
+    return f"[{ends_text(comparison.estimate)}]"
 
 
 def plain(value: float) -> str:
@@ -147,7 +147,3 @@ def plain(value: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 launch`, `2 launches`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.2f}×" if ratio < 10 else f"{ratio:.1f}×"

@@ -22,6 +22,7 @@ from profiler.cost import (
     price_of,
     saved_share,
 )
+from profiler.intervals import interval_text
 from profiler.lanes import callers, forms
 from profiler.measured import (
     batch_size,
@@ -238,7 +239,7 @@ class _Lane:
 
     def _savings(self, baseline: str, ratio: Estimate) -> Iterator[CostFigure]:
         """Against the baseline; the interval is that of the ratio of times per call."""
-        words = f"{ratio.value:.4g} [{ratio.low:.4g}–{ratio.high:.4g}]"
+        words = interval_text(ratio)
         if self.session.spec(baseline).device == self.session.spec(self.label).device:
             yield CostFigure(
                 key="saved_hours_share",

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, judge
 from profiler.cost import hours_per_million, price_of
+from profiler.intervals import interval_text
 from profiler.lanes import callers
 from profiler.measured import (
     batch_size,
@@ -250,8 +251,8 @@ def _unknown() -> Standing:
 
 def _span(found: Estimate, unit: float) -> str:
     """`2.1 [2.0–2.3]`; without ends that aren't known or don't differ."""
-    value = f"{found.value / unit:.4g}"
-    if found.low == found.high:
+    scaled = found.scaled(1 / unit)
+    value = f"{scaled.value:.4g}"
+    if scaled.low == scaled.high:
         return value
-    high = f"{found.high / unit:.4g}" if found.high != float("inf") else "?"
-    return f"{value} [{found.low / unit:.4g}–{high}]"
+    return interval_text(scaled) if scaled.known else f"{value} [{scaled.low:.4g}–?]"

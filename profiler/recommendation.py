@@ -12,6 +12,7 @@ from profiler.caveats import cautions, not_measured, output_words, refused
 from profiler.compare import counted
 from profiler.cost_report import cost_report
 from profiler.goals import P99_FIGURE, Citation, Measure, Standing, measure_for
+from profiler.intervals import ends_text, value_text
 from profiler.lane_form import (
     complexity,
     configuration,
@@ -242,15 +243,15 @@ def _against(session: Session, measure: Measure, label: str, other: str) -> Reas
         Citation(figure=f"ratio.{end}", label=f"{label}/{other}", value=value)
         for end, value in (("value", ratio.value), ("low", ratio.low), ("high", ratio.high))
     )
-    span = f"[{ratio.low:.2f}–{ratio.high:.2f}]"
+    value, span = value_text(ratio), f"[{ends_text(ratio)}]"
     subject = session.name(label)
     match found.verdict:
         case Verdict.FASTER:
-            text = f"{subject} is {ratio.value:.2f}× {measure.better} {name} {span}{over}"
+            text = f"{subject} is {value}× {measure.better} {name} {span}{over}"
         case Verdict.SAME:
-            text = f"{subject} is {measure.same} {name}: ratio {ratio.value:.3f} {span}{over}"
+            text = f"{subject} is {measure.same} {name}: ratio {value} {span}{over}"
         case Verdict.SLOWER:
-            text = f"{name} looks better: ratio {ratio.value:.2f} {span}{over}"
+            text = f"{name} looks better: ratio {value} {span}{over}"
         case _ if math.isinf(ratio.high) or not ratio.low:
             text = f"{subject} and {name} can't be told apart: too little was measured{over}"
         case _:

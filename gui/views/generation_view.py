@@ -23,6 +23,7 @@ from gui.session_model import SessionModel
 from profiler.compare import MIN_ROUNDS, counted
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.generation.summary import rate, size
+from profiler.intervals import ends_text, value_text
 from profiler.types import Comparison, Verdict
 
 COLUMNS = (
@@ -151,7 +152,7 @@ class GenerationView(QWidget):
         session = self._model.session
         lines = [
             f"{escape(name[0].upper() + name[1:])}: {escape(session.name(c.candidate))} against "
-            f"{escape(session.name(c.baseline))} <b>{c.speedup:.2f}×</b> {_bounds(c)}"
+            f"{escape(session.name(c.baseline))} <b>{value_text(c.estimate)}×</b> {_bounds(c)}"
             for key, (name, _) in METRICS.items()
             for c in comparisons(session, key)
         ]
@@ -190,4 +191,4 @@ def _bounds(comparison: Comparison) -> str:
         few = comparison.rounds < MIN_ROUNDS
         why = f": only {counted(comparison.rounds, 'paired round')}" if few else ""
         unsure = f" (unresolved{why})"
-    return f"[{comparison.low:.2f}–{comparison.high:.2f}]{unsure}"
+    return f"[{ends_text(comparison.estimate)}]{unsure}"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 from gui import theme
 from gui.session_model import SessionModel
 from profiler.compare import plain
+from profiler.intervals import ends_text, value_text
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.generation import generation_tables
@@ -138,8 +139,8 @@ def _comparisons(session: Session) -> str:
     rows = [
         (
             escape(f"{session.name(c.candidate)} against {session.name(c.baseline)}"),
-            f"<b>{c.speedup:.3f}</b>",
-            f"{c.low:.3f}–{c.high:.3f}",
+            f"<b>{value_text(c.estimate)}</b>",
+            ends_text(c.estimate),
             escape(c.verdict.value),
             f"{c.rounds}, {c.set_aside} set aside",
         )

@@ -28,6 +28,8 @@ from gui.views.menu_button import export_menu, menu_button
 from gui.views.sweep_plots import HeatMap, Series, SweepPlot
 from profiler.compare import lane_name, plain
 from profiler.sweep.axes import describe, is_number, unit_of
+from profiler.intervals import ends_text, value_text
+from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
     LanePoint,
@@ -41,7 +43,7 @@ from profiler.sweep.results import (
     slices,
 )
 from profiler.sweep.state import PointResult, Sweep
-from profiler.sweep.table import Row, interval_text, progress_text, rows, speedup_text
+from profiler.sweep.table import Row, progress_text, rows, speedup_text
 
 # As the plots' symbols.
 MARKS = ("●", "■", "▼", "◆", "⬟", "⬢")
@@ -344,7 +346,7 @@ class SweepView(QWidget):
             point = lane_point(result, label)
             if kind == "speedup" and pair is not None:
                 sure = pair.verdict.value in ("faster", "slower")
-                text = f"{pair.speedup:.2f}×" if sure else f"{pair.speedup:.2f}× ?"
+                text = f"{value_text(pair.estimate)}×{'' if sure else ' ?'}"
                 found[place] = (math.log2(pair.speedup), text, speedup_text(pair))
             elif kind != "speedup" and point is not None:
                 found[place] = _heat_of(kind, point)
@@ -402,7 +404,7 @@ def _figures(row: Row) -> list[str]:
     stats, latency = row.figures.stats, row.figures.latency_ns
     return [
         f"{stats.p50_ns / 1e6:.4g}",
-        interval_text(latency.scaled(1e-6)),
+        ends_text(latency.scaled(1e-6)),
         f"{stats.p99_ns / 1e6:.4g}",
         plain(row.figures.throughput.value),
         speedup_text(row.speedup) if row.speedup else "",
@@ -413,9 +415,9 @@ def _figures(row: Row) -> list[str]:
 def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
     if kind == "latency":
         found = point.latency_ns.scaled(1e-6)
-        return found.value, f"{found.value:.3g} ms", f"{interval_text(found)} ms"
+        return found.value, f"{found.value:.3g} ms", f"{ends_text(found)} ms"
     found = point.throughput
-    return found.value, plain(found.value), f"{interval_text(found)} a second"
+    return found.value, plain(found.value), f"{ends_text(found)} a second"
 
 
 def _fill(box: QComboBox, texts: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from profiler.compare import lane_name, plain
 from profiler.exporters.base import Exporter
+from profiler.intervals import ends_text, value_text
 from profiler.method import method_note
 from profiler.report.decision import render_cost, render_recommendation
 from profiler.report.depth import render_depth
@@ -127,8 +127,8 @@ def _comparisons(session: Session) -> str:
     rows = [
         (
             escape(f"{session.name(c.candidate)} against {session.name(c.baseline)}"),
-            f"{c.speedup:.3f}",
-            f"{c.low:.3f}–{c.high:.3f}" if math.isfinite(c.high) else "–",
+            value_text(c.estimate),
+            ends_text(c.estimate),
             escape(c.verdict.value),
             str(c.rounds),
             str(c.set_aside),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from profiler.generation.metrics import METRICS, comparisons, generation_stats
+from profiler.intervals import interval_text
 from profiler.session import Session
 
 KIB, MIB = 2**10, 2**20
@@ -41,8 +40,9 @@ def _comparison_lines(session: Session) -> list[str]:
     for key, (name, _) in METRICS.items():
         for c in comparisons(session, key):
             names = f"{session.name(c.candidate)} against {session.name(c.baseline)}"
-            bounds = f"[{c.low:.2f}–{c.high:.2f}]" if math.isfinite(c.high) else "no interval yet"
-            lines.append(f"{name}, {names}: {c.speedup:.2f}x {bounds}, {c.verdict.value}")
+            bounds = "" if c.estimate.known else " no interval yet"
+            ratio = f"{interval_text(c.estimate, 'x')}{bounds}"
+            lines.append(f"{name}, {names}: {ratio}, {c.verdict.value}")
     return lines
 
 

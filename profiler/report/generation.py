@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 
 from profiler.generation.metrics import METRICS, by_position, comparisons, generation_stats
 from profiler.generation.summary import rate, size
+from profiler.intervals import ends_text, value_text
 from profiler.report.tables import ms, table
 from profiler.session import Session
 
@@ -69,8 +69,8 @@ def _comparisons(session: Session) -> str:
         (
             escape(name),
             escape(f"{session.name(c.candidate)} against {session.name(c.baseline)}"),
-            f"{c.speedup:.3f}",
-            f"{c.low:.3f}–{c.high:.3f}" if math.isfinite(c.high) else "–",
+            value_text(c.estimate),
+            ends_text(c.estimate),
             escape(c.verdict.value),
         )
         for key, (name, _) in METRICS.items()

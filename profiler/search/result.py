@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from profiler.compare import MIN_ROUNDS, compare_rounds, comparison_sentence, counted
+from profiler.intervals import ends_text, value_text
 from profiler.search.space import FAMILY_NAMES, family_of, lane_text, leader_label
 from profiler.types import Comparison, EngineSpec, Verdict
 
@@ -161,10 +162,10 @@ def _gain(found: Found) -> str:
     if gain.rounds < MIN_ROUNDS:
         rounds = counted(gain.rounds, "round")
         return f"{found.leader} leads; its gain isn't settled after {rounds}, give it more time"
-    interval = f"[{gain.low:.2f}–{gain.high:.2f}]"
+    ratio, interval = value_text(gain.estimate), f"[{ends_text(gain.estimate)}]"
     match gain.verdict:
         case Verdict.FASTER:
-            return f"{found.leader} is {gain.speedup:.2f}× faster than the default {interval}"
+            return f"{found.leader} is {ratio}× faster than the default {interval}"
         case Verdict.SAME:
             return f"{found.leader} led, and is as fast as the default {interval}: keep the default"
         case Verdict.SLOWER:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
+from profiler.intervals import interval_text
 from profiler.search.record import Tried
 from profiler.search.result import found_by, sentences, winner
 from profiler.search.space import FAMILY_NAMES
 from profiler.session import Session
+from profiler.types import Estimate
 
 FIGURES = (
     "rounds",
@@ -81,9 +82,7 @@ def ratio_text(tried: Tried) -> str:
     """`1.84 [1.70–1.99]`: latency over that of the arm it was compared with."""
     if not tried.ratio or not tried.against:
         return ""
-    if not math.isfinite(tried.high):
-        return f"{tried.ratio:.2f}"
-    return f"{tried.ratio:.2f} [{tried.low:.2f}–{tried.high:.2f}]"
+    return interval_text(Estimate(tried.ratio, tried.low, tried.high))
 
 
 def lines(session: Session) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from profiler.intervals import interval_text
 from profiler.suite.records import LaneResult, Row
 from profiler.types import EngineKind, Estimate
 
@@ -90,6 +91,5 @@ def percent(found: Estimate) -> str:
 
 
 def times(found: Estimate) -> str:
-    if not found.known:
-        return f"{found.value:.2f}x (no interval)"
-    return f"{found.value:.2f}x [{found.low:.2f}-{found.high:.2f}]"
+    written = interval_text(found, "x", "-")
+    return written if found.known else f"{written} (no interval)"

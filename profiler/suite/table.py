@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from profiler.compare import counted
 from profiler.console import printable
 from profiler.exporters.base import Exporter
+from profiler.intervals import interval_text
 from profiler.suite.records import LaneResult, Row
 from profiler.suite.state import Suite
 from profiler.types import Estimate, PointState
@@ -65,16 +66,15 @@ def milliseconds(found: Estimate | None) -> str:
         return NONE
     if not found.known:
         return f"{found.value / 1e6:.4g} (no interval)"
-    return f"{found.value / 1e6:.4g} [{found.low / 1e6:.4g}–{found.high / 1e6:.4g}]"
+    return interval_text(found.scaled(1e-6))
 
 
 def times(found: Estimate | None) -> str:
     """`1.60× [1.55–1.66]`."""
     if found is None:
         return NONE
-    if not found.known:
-        return f"{found.value:.2f}× (no interval)"
-    return f"{found.value:.2f}× [{found.low:.2f}–{found.high:.2f}]"
+    written = interval_text(found, "×")
+    return written if found.known else f"{written} (no interval)"
 
 
 def text(suite: Suite) -> str:

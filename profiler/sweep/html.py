@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from profiler.compare import lane_name, plain
+from profiler.intervals import ends_text, value_text
 from profiler.report.tables import table
 from profiler.sweep.axes import is_number, unit_of
 from profiler.sweep.results import (
@@ -20,7 +21,7 @@ from profiler.sweep.results import (
     slices,
 )
 from profiler.sweep.state import PointResult, Sweep
-from profiler.sweep.table import interval_text, progress_text, rows, speedup_text
+from profiler.sweep.table import progress_text, rows, speedup_text
 from profiler.types import Comparison, Estimate, Verdict
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report" / "sweep.html"
@@ -113,7 +114,7 @@ def _heat_cell(pair: Comparison | None, labels: Sequence[str], baseline: str) ->
     sure = pair.verdict in (Verdict.FASTER, Verdict.SLOWER)
     ahead = pair.candidate if pair.speedup > 1 else baseline
     colour = COLOURS[labels.index(ahead) % len(COLOURS)]
-    text = f"{pair.speedup:.2f}" if sure else f"{pair.speedup:.2f} ?"
+    text = value_text(pair.estimate) if sure else f"{value_text(pair.estimate)} ?"
     return f'<span class="swatch" style="background:{colour if sure else "none"}"></span>{text}'
 
 
@@ -304,7 +305,7 @@ def _table(sweep: Sweep) -> str:
             (
                 *head,
                 f"{stats.p50_ns / 1e6:.4g}",
-                interval_text(latency.scaled(1e-6)),
+                ends_text(latency.scaled(1e-6)),
                 f"{stats.p99_ns / 1e6:.4g}",
                 plain(row.figures.throughput.value),
                 escape(speedup_text(row.speedup)) if row.speedup else "",

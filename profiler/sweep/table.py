@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from profiler.compare import counted, lane_name, plain
 from profiler.console import printable
+from profiler.intervals import ends_text, interval_text, value_text
 from profiler.sweep.axes import describe
 from profiler.sweep.results import LanePoint, comparison, findings, lane_point
 from profiler.sweep.state import PointResult, Sweep
-from profiler.types import Comparison, Estimate, PointState
+from profiler.types import Comparison, PointState
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _figures(row: Row) -> str:
     if row.figures is None:
         return f"  {row.reason or row.state}"
     stats, latency = row.figures.stats, row.figures.latency_ns
-    interval = interval_text(latency.scaled(1e-6))
+    interval = ends_text(latency.scaled(1e-6))
     text = f"{stats.p50_ns / 1e6:>10.4g}{interval:>20}{stats.p99_ns / 1e6:>10.4g}"
     text += f"{plain(row.figures.throughput.value):>10}"
     if row.speedup is not None:
@@ -103,16 +104,11 @@ def _figures(row: Row) -> str:
     return text + ("  other outputs" if row.agree is False else "")
 
 
-def interval_text(found: Estimate) -> str:
-    """`1.234–1.301`, or a dash while there is no interval."""
-    return f"{found.low:.4g}–{found.high:.4g}" if found.known else "–"
-
-
 def speedup_text(found: Comparison) -> str:
     """`1.52 [1.48–1.55] faster`."""
     if not found.estimate.known:
-        return f"{found.speedup:.2f} unresolved"
-    return f"{found.speedup:.2f} [{found.low:.2f}–{found.high:.2f}] {found.verdict.value}"
+        return f"{value_text(found.estimate)} unresolved"
+    return f"{interval_text(found.estimate)} {found.verdict.value}"
 
 
 def duration_text(seconds: float) -> str:

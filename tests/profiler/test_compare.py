@@ -68,7 +68,7 @@ def comparison(speedup: float, low: float, high: float, verdict: Verdict) -> Com
     ("result", "sentence"),
     [
         (comparison(1.6, 1.55, 1.66, Verdict.FASTER), "O is 1.60× faster than T [1.55–1.66]"),
-        (comparison(0.5, 0.4, 0.8, Verdict.SLOWER), "T is 2.00× faster than O [1.25–2.50]"),
+        (comparison(0.5, 0.4, 0.8, Verdict.SLOWER), "T is 2.0× faster than O [1.2–2.5]"),
         (
             comparison(1.0, 0.99, 1.01, Verdict.SAME),
             "O and T are equally fast: ratio 1.000 [0.990–1.010]",

@@ -101,7 +101,7 @@ def test_other_events_are_passed_over() -> None:
 
 def test_the_summary_has_the_verdict_and_a_line_a_lane() -> None:
     lines = summary(session_of(sample_events())).splitlines()
-    assert "fast is 2.00× faster than base" in lines[0]
+    assert "fast is 2.0× faster than base" in lines[0]
     assert lines[4].split() == ["base", "4", "4", "4", "250", "36"]
     assert lines[5].split() == ["fast", "2", "2", "2", "500", "36"]
     assert lines[6].split() == ["dead", "not", "measured"]

@@ -55,7 +55,7 @@ def test_the_faster_lane_with_figures_of_the_session() -> None:
     assert cited[("ratio.value", "onnx/eager")] == pytest.approx(comparison.speedup)
     assert cited[("ratio.low", "onnx/eager")] == pytest.approx(comparison.low)
     assert cited[("ratio.high", "onnx/eager")] == pytest.approx(comparison.high)
-    assert "onnx is 2.00× faster than eager [1.9" in texts(result)
+    assert "onnx is 2.000× faster than eager [1.9" in texts(result)
     assert "160 paired rounds of 8 launches" in texts(result)
     assert "within tolerance" in result.outputs and "1e-06" in result.outputs
 
@@ -120,7 +120,7 @@ def test_a_third_lane_is_compared_with_the_best_and_not_with_the_baseline() -> N
     result = answer(session(*events, lanes=lanes))
     # The compiled lane is as fast as the exported one, and needs no conversion.
     assert (result.outcome, result.label) == (Outcome.SIMPLER, "compiled")
-    assert "compiled is 1.99× faster than eager" in texts(result)
+    assert "compiled is 1.990× faster than eager" in texts(result)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_p99_with_too_few_iterations() -> None:
 def test_p99_with_enough() -> None:
     result = answer(session(*rounds("eager", 8.0), *rounds("onnx", 4.0), goal=Goal.P99))
     assert (result.outcome, result.label) == (Outcome.BEST, "onnx")
-    assert result.sentence.startswith("For p99 latency: use onnx, p99 4 [3.9")
+    assert result.sentence.startswith("For p99 latency: use onnx, p99 4.000 [3.9")
     assert any("under load" in text for text in result.not_measured)
 
 
@@ -256,7 +256,7 @@ def test_the_faster_device_may_cost_more() -> None:
     events = (*rounds("eager", 8.0), *rounds("onnx", 4.0))
     result = answer(session(*events, goal=Goal.COST, cost=priced, lanes=(EAGER, gpu)))
     assert (result.outcome, result.label) == (Outcome.BEST, "eager")
-    assert "eager is 2.00× cheaper than onnx" in texts(result)
+    assert "eager is 2.000× cheaper than onnx" in texts(result)
 
 
 def test_memory() -> None:

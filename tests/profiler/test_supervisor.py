@@ -211,7 +211,7 @@ def test_a_machine_that_is_mostly_busy_says_so_and_who_it_was(run: Runner) -> No
     assert session.set_aside() == frozenset()
     busy = f"busy in {session.timed_rounds()} of {session.timed_rounds()} rounds, most with backup"
     assert session.verdict().startswith(f"The machine was {busy}")
-    assert "fast is 2.00× faster than base" in session.verdict()
+    assert "fast is 2.000× faster than base" in session.verdict()
 
 
 def test_lanes_are_launched_again_within_their_share_of_the_time(

@@ -82,7 +82,7 @@ def test_the_run_is_described(sample: dict[str, Any]) -> None:
     assert sample["inputs"][0]["shape"] == [1, 3]
     assert sample["environment"]["cpu"] == "a test"
     assert sample["finished"] == "precision"
-    assert "2.00×" in sample["verdict"]
+    assert "2.0×" in sample["verdict"]
 
 
 def test_it_is_ascii_and_keeps_any_name() -> None:
@@ -159,7 +159,7 @@ def test_comparisons_tell_why() -> None:
 
 def test_the_verdict_has_a_reason() -> None:
     verdict = two_lanes().verdict()
-    assert "fast is 2.00× faster than base" in verdict
+    assert "fast is 2.0× faster than base" in verdict
     assert "]; 125 % of the gap: stem.conv" in verdict
 
 

@@ -124,7 +124,7 @@ def test_the_known_best_is_found_and_confirmed(search: Searcher) -> None:
     assert best.label == "fastest ONNX Runtime"
     assert best.options == {"intra_op_threads": 1, "io_binding": True}
     assert isinstance(events[-1], RunFinished)
-    assert "ort,intra_op_threads=1,io_binding=true is 2.50× faster than the default" in (
+    assert "ort,intra_op_threads=1,io_binding=true is 2.500× faster than the default" in (
         session.verdict()
     )
 
@@ -204,7 +204,7 @@ def test_each_family_has_a_leader_and_the_fastest_of_all_wins(search: Searcher) 
     ]
     assert session.plan is not None
     assert session.plan.baseline == "torch-eager"
-    assert "torch-compile is 1.20× faster than ort,intra_op_threads=1,io_binding=true" in (
+    assert "torch-compile is 1.200× faster than ort,intra_op_threads=1,io_binding=true" in (
         session.verdict()
     )
 
@@ -218,7 +218,7 @@ def test_a_family_that_no_time_was_left_for_is_told_and_compared(search: Searche
     ort, torch = found_by(session)
     assert (torch.family, torch.best_lane, torch.tried) == ("torch", "torch-eager", 0)
     assert "PyTorch: only the default was measured" in session.verdict()
-    assert f"{ort.best_lane} is 4.00× faster than torch-eager" in session.verdict()
+    assert f"{ort.best_lane} is 4.0× faster than torch-eager" in session.verdict()
     best = winner(session)
     assert best is not None and best.engine is EngineKind.ORT
 

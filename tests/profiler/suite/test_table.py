@@ -40,8 +40,8 @@ def suite() -> Suite:
 def test_markdown_has_the_machine_every_lane_and_every_claim() -> None:
     found = markdown(suite())
     assert "- CPU: A CPU" in found
-    assert "| resnet-50 | batch 1 | eager | 10 [9.9–10.1] | – | baseline |" in found
-    assert "| ort | 7.692 [7.615–7.769] | 1.30× [1.20–1.40] |" in found
+    assert "| resnet-50 | batch 1 | eager | 10.00 [9.90–10.10] | – | baseline |" in found
+    assert "| ort | 7.69 [7.62–7.77] | 1.30× [1.20–1.40] |" in found
     assert "failed: no \\| library" in found
     assert "| BERT-base | 16 tokens | – | – | – | Not built. |" in found
     assert "- 1 of 4 runs done, 42 s of 228 s (--quick)" in found
@@ -54,8 +54,8 @@ def test_text_names_a_model_once_and_lines_columns_up() -> None:
     assert [line.startswith("resnet-50") for line in lines[1:4]] == [True, False, False]
     assert len({line.find("[") for line in lines[1:3]}) == 2
     start = lines[0].index("p50")
-    assert lines[1][start:].startswith("10 [9.9")
-    assert lines[2][start:].startswith("7.692")
+    assert lines[1][start:].startswith("10.00 [9.90")
+    assert lines[2][start:].startswith("7.69 ")
     assert any(line.startswith("UNRESOLVED") for line in lines)
 
 
