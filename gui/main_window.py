@@ -157,7 +157,6 @@ class MainWindow(WindowLayout):
         self.opener.model_opened.connect(self._on_model_opened)
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.sweep_opened.connect(self._on_sweep_opened)
-        self.opener.point_opened.connect(self._on_point_opened)
         self.drawing = GraphDrawing(self.graph, self.opener)
         self.runs.started.connect(self._on_run_started)
         self.runs.ended.connect(self._on_run_ended)
@@ -175,7 +174,8 @@ class MainWindow(WindowLayout):
         self.files.written.connect(self.status.show_message)
         self.files.failed.connect(self.messages.show_error)
         tools = Tools(self, self.draft, self.opener, self.runs, self.files, self.messages)
-        self.sweeps = SweepController(tools, self.sweep_model)
+        self.sweeps = SweepController(tools, self.sweep_model, self.session_model)
+        self.sweeps.point_shown.connect(self._on_point_shown)
         self.sweep_view.point_chosen.connect(self.sweeps.open_point)
         self.sweep_view.resume_wanted.connect(self.sweeps.resume)
         self.sweep_view.stop_wanted.connect(self.stop)
@@ -301,8 +301,7 @@ class MainWindow(WindowLayout):
         self.drawing.draw_measured(sweep.plan.plan.model, sweep.plan.plan.inputs)
         self.tabs.setCurrentWidget(self.sweep_view)
 
-    def _on_point_opened(self, session: Session, index: int) -> None:
-        self.session_model.show(session, None)
+    def _on_point_shown(self, index: int) -> None:
         self.status.show_message(f"Showing {self.sweep_view.point_text(index)}.")
         self.tabs.setCurrentWidget(self.report)
 
