@@ -34,6 +34,7 @@ class Menus(QObject):
             {name: exporter.description for name, exporter in formats().items()},
             lambda name: files.ask_export(formats()[name]),
             window,
+            lambda name: files.missing(formats()[name]),
         )
         self._complete(menus)
         self.device_chip = QLabel("CPU", window)

@@ -8,6 +8,7 @@ import io
 from profiler.exporters.base import Exporter
 from profiler.session import Session
 from profiler.types import OperatorRow
+from profiler.untraced import why_untraced
 
 HEADER = (
     "lane",
@@ -82,4 +83,4 @@ def _number(value: float | None, form: str, unit: float = 1.0) -> str:
     return "" if value is None else form.format(value / unit)
 
 
-EXPORTER = Exporter("csv-operators", ".csv", "Operators (CSV)", render)
+EXPORTER = Exporter("csv-operators", ".csv", "Operators (CSV)", render, why_untraced)

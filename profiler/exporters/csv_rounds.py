@@ -27,4 +27,8 @@ def render(session: Session) -> str:
     return text.getvalue()
 
 
-EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render)
+def _missing(session: Session) -> str:
+    return "" if any(session.rounds.values()) else "nothing was measured"
+
+
+EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render, _missing)

@@ -29,4 +29,8 @@ def render(session: Session) -> str:
     return text.getvalue()
 
 
-EXPORTER = Exporter("csv-tokens", ".csv", "Generated tokens (CSV)", render)
+def _missing(session: Session) -> str:
+    return "" if any(session.generated.values()) else "no text was generated"
+
+
+EXPORTER = Exporter("csv-tokens", ".csv", "Generated tokens (CSV)", render, _missing)
