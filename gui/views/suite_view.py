@@ -262,6 +262,10 @@ class SuiteView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        # In a narrow window figures get the room of what their tool tips have whole.
+        width = self.claims.viewport().width()
+        self.claims.horizontalHeader().resizeSection(0, min(CLAIM_WIDTH, width * 3 // 10))
+        self.table.horizontalHeader().resizeSection(1, min(WORKLOAD_WIDTH, width // 4))
         self._fit.start()
 
 
