@@ -47,6 +47,7 @@ class GraphPanel(QWidget):
         bar.addWidget(self.form)
         bar.addWidget(self.colour)
         bar.addWidget(self.legend)
+        bar.addSpacing(8)
         bar.addWidget(self._facts)
         bar.addStretch(1)
         for text, tip, slot in (

@@ -108,6 +108,7 @@ class OutputsView(QWidget):
         self.plot = DepthPlot(part)
         bar = QHBoxLayout()
         bar.setContentsMargins(10, 6, 10, 6)
+        bar.setSpacing(10)
         bar.addWidget(self.finding, 1)
         bar.addWidget(self.lane_box)
         bar.addWidget(self.measure_box)

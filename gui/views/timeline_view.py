@@ -79,6 +79,23 @@ class TimelineView(QWidget):
                 return None if index is None else row.ops[index]
         return None
 
+    def heading(self, label: str) -> str:
+        """What stands above a lane's rows, with why its times may be wrong."""
+        session = self._model.session
+        if label not in session.labels():
+            return f"{label}, last traced round"
+        figures = session.trace_figures(label)
+        doubt = f"; {figures.doubt}" if figures and figures.doubt else ""
+        return f"{session.name(label)}, last traced round{doubt}"
+
+    def _heading_at(self, place: QPointF) -> str:
+        last = ""
+        for row, top in self._placed():
+            if row.label != last and top - HEAD <= place.y() < top:
+                return self.heading(row.label)
+            last = row.label
+        return ""
+
     def _on_changed(self) -> None:
         self._is_old = True
         self.update()
@@ -156,11 +173,10 @@ class TimelineView(QWidget):
         for row, top in self._placed():
             if row.label != last:
                 painter.setPen(self.palette().text().color())
-                known = row.label in labels
-                name = session.name(row.label) if known else row.label
-                figures = session.trace_figures(row.label) if known else None
-                doubt = f"; {figures.doubt}" if figures and figures.doubt else ""
-                painter.drawText(QPointF(MARGIN, top - 6), f"{name}, last traced round{doubt}")
+                heading = painter.fontMetrics().elidedText(
+                    self.heading(row.label), Qt.TextElideMode.ElideRight, self.width() - 2 * MARGIN
+                )
+                painter.drawText(QPointF(MARGIN, top - 6), heading)
                 last = row.label
             place = labels.index(row.label) if row.label in labels else 0
             self._paint_row(painter, row, top, theme.lane_colour(place))
@@ -206,8 +222,9 @@ class TimelineView(QWidget):
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            op = self.operator_at(QPointF(event.pos()))
-            QToolTip.showText(event.globalPos(), _tip(op) if op else "")
+            place = QPointF(event.pos())
+            op = self.operator_at(place)
+            QToolTip.showText(event.globalPos(), _tip(op) if op else self._heading_at(place))
             return True
         return super().event(event)
 

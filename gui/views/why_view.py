@@ -48,6 +48,7 @@ MOST_INSIGHTS = 2
 # Lines that are open at first, and after a search.
 MOST_LINES, MOST_FOUND = 40, 500
 PAIR_CHARACTERS = 36
+LEAST_PAIR, LEAST_SEARCH = 140, 110
 LEAST_CAUSES = 40
 EMPTY = "Profile a model with two lanes: here stands what their difference is made of."
 Index = QModelIndex | QPersistentModelIndex
@@ -69,12 +70,15 @@ class WhyView(QWidget):
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         self.pair.setSizeAdjustPolicy(policy)
         self.pair.setMinimumContentsLength(PAIR_CHARACTERS)
+        # In a narrow window it gives room to the filter.
+        self.pair.setMinimumWidth(LEAST_PAIR)
         self.arrangement = QComboBox(self)
         self.arrangement.addItems([TREE, KINDS, FLAT])
         self.arrangement.setToolTip("How regions are grouped")
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Filter by region, operator, op type or graph node")
         self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(LEAST_SEARCH)
         self.differs = QCheckBox("only what differs", self)
         self.chart = WaterfallChart(self)
         self.table = RegionsModel(self)
@@ -94,6 +98,7 @@ class WhyView(QWidget):
         self.causes.setMinimumHeight(LEAST_CAUSES)
         self.totals = QLabel(self)
         self.totals.setProperty("role", "caption")
+        self.totals.setWordWrap(True)
         self._lay_out()
         self._connect()
         self._on_session_reset()
