@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.menu_button import menu_button
+from gui.views.nothing_traced import nothing_traced
 from gui.views.operator_columns import COLUMNS, Cells
 from gui.views.trace_note import TraceNote
 from profiler.node_path import enclosing
@@ -325,6 +326,7 @@ class OperatorsView(QWidget):
     def _show_empty(self) -> None:
         """Words in place of a bare header."""
         nothing = not self.table.rows
+        self.empty.setText(nothing_traced(self._model.session, EMPTY))
         self.view.setVisible(not nothing)
         self.empty.setVisible(nothing)
 

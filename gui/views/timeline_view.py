@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
+from gui.views.nothing_traced import nothing_traced
 from gui.views.timeline_rows import Row, filled_pixels, rows_of
 from profiler.node_path import outermost
 from profiler.types import OpTiming
@@ -25,6 +26,7 @@ HEAD, ROW, GAP, AXIS, MARGIN = 20, 26, 8, 26, 10
 DENSE = 0.5
 ZOOM, STEP = 1.25, 0.15
 LEAST_SPAN_NS = 1_000.0
+EMPTY = "Profile a model (F5): here stand the operators of every lane on one time axis."
 HINT = "wheel or +/-: zoom   ·   drag or arrows: move   ·   0: everything"
 
 
@@ -165,7 +167,9 @@ class TimelineView(QWidget):
         painter.fillRect(self.rect(), theme.base())
         if not self.rows:
             painter.setPen(theme.soft_text())
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Nothing was traced yet.")
+            text = nothing_traced(self._model.session, EMPTY)
+            flags = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
+            painter.drawText(self.rect(), flags, text)
             return
         self._paint_axis(painter)
         session, last = self._model.session, ""
