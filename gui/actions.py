@@ -81,6 +81,12 @@ ACTIONS = (
 )
 
 
+def tip(name: str) -> str:
+    """What the action does, as its tool tip has it."""
+    spec = next(spec for spec in ACTIONS if spec.name == name)
+    return spec.tip or spec.text.replace("&", "")
+
+
 def add_actions(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu]]:
     """Make every action and its menu; returns both by name (menus by title without `&`)."""
     actions: dict[str, QAction] = {}
@@ -93,7 +99,7 @@ def add_actions(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMen
         action.setCheckable(spec.checkable)
         if spec.shortcut:
             action.setShortcut(QKeySequence(spec.shortcut))
-        action.setToolTip(spec.tip or spec.text.replace("&", ""))
+        action.setToolTip(tip(spec.name))
         slot: Callable[[], object] = getattr(window, spec.slot)
         action.triggered.connect(lambda _=False, slot=slot: slot())
         menus[title].addAction(action)

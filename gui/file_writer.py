@@ -38,6 +38,10 @@ class FileWriter(QObject):
         if target is not None:
             self.write(f"Saved {target.name}.", target, lambda: copy_session(source, target))
 
+    def missing(self, exporter: Exporter[Session]) -> str:
+        """Why the session has nothing for a format; "" where it has."""
+        return exporter.missing(self._model.session)
+
     def ask_export(self, exporter: Exporter[Session]) -> None:
         """Ask where to, and write the session in a format."""
         path = self._model.path

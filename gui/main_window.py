@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import settings, theme
+from gui.actions import tip
 from gui.background import Task
 from gui.dialogs.about_dialog import show_about
 from gui.fastest_controller import FastestController
@@ -20,6 +21,7 @@ from gui.graph_drawing import GraphDrawing
 from gui.menus import Menus
 from gui.opener import Opener
 from gui.questions import Questions
+from gui.reasons import NO_MODEL, NO_SESSION, OPENING, RUNNING, allow
 from gui.run_controller import RunController
 from gui.strips_shown import StripsShown
 from gui.suite_controller import SuiteController
@@ -157,7 +159,6 @@ class MainWindow(WindowLayout):
         self.opener.model_opened.connect(self._on_model_opened)
         self.opener.session_opened.connect(self._on_session_opened)
         self.opener.sweep_opened.connect(self._on_sweep_opened)
-        self.opener.point_opened.connect(self._on_point_opened)
         self.drawing = GraphDrawing(self.graph, self.opener)
         self.runs.started.connect(self._on_run_started)
         self.runs.ended.connect(self._on_run_ended)
@@ -175,7 +176,8 @@ class MainWindow(WindowLayout):
         self.files.written.connect(self.status.show_message)
         self.files.failed.connect(self.messages.show_error)
         tools = Tools(self, self.draft, self.opener, self.runs, self.files, self.messages)
-        self.sweeps = SweepController(tools, self.sweep_model)
+        self.sweeps = SweepController(tools, self.sweep_model, self.session_model)
+        self.sweeps.point_shown.connect(self._on_point_shown)
         self.sweep_view.point_chosen.connect(self.sweeps.open_point)
         self.sweep_view.resume_wanted.connect(self.sweeps.resume)
         self.sweep_view.stop_wanted.connect(self.stop)
@@ -207,31 +209,20 @@ class MainWindow(WindowLayout):
     # --- what happens ---------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        running, ready = self.runs.running, self.draft.info is not None
+        running = self.runs.running
         session = self.session_model.session
-        enabled = {
-            "open": not running,
-            "open_folder": not running,
-            "profile": ready and not running and not self.opener.is_busy,
-            "fastest": ready and not running and not self.opener.is_busy,
-            "sweep": ready and not (running or self.opener.is_busy),
-            "stop": (running and not self.runs.stopping) or self.opener.is_busy,
-            "save_session": not running
-            and (self.session_model.path or self.sweep_model.path) is not None,
-        }
-        for name, value in enabled.items():
-            self.actions_by_name[name].setEnabled(value)
+        reasons = self._reasons()
+        for name, reason in reasons.items():
+            allow(self.actions_by_name[name], reason, tip(name))
         self.strips_shown.set_running(running)
         generating = self.generation.applies or self.draft.generates
         self.tabs.setTabVisible(self.tabs.indexOf(self.generation), generating)
         self.menus.set_exportable(session.plan is not None or session.search.plan is not None)
         self.model_panel.set_editable(not running)
         self.outputs.set_busy(running)
-        self.fastest_view.set_ready(enabled["fastest"])
-        self.sweep_view.set_state(ready=ready, running=running and self.runs.sweeping)
-        self.suite_view.set_state(
-            idle=not running and not self.opener.is_busy, running=running and self.runs.in_suite
-        )
+        self.fastest_view.set_reason(reasons["fastest"])
+        self.sweep_view.set_state(reason=reasons["sweep"], running=running and self.runs.sweeping)
+        self.suite_view.set_state(reason=self._busy_with(), running=running and self.runs.in_suite)
         self.banner.set_ready_text(
             f"{Path(self.draft.info.source.path).name} is ready: press Profile (F5)"
             if self.draft.info is not None
@@ -239,6 +230,26 @@ class MainWindow(WindowLayout):
         )
         if running:
             self.banner.set_ready_text("Starting the engines…")
+
+    def _busy_with(self) -> str:
+        """Why nothing can be begun now; "" where something can."""
+        return RUNNING if self.runs.running else OPENING if self.opener.is_busy else ""
+
+    def _reasons(self) -> dict[str, str]:
+        """Why an action can't be used now, by name; "" where it can."""
+        busy, running = self._busy_with(), RUNNING if self.runs.running else ""
+        no_start = busy or ("" if self.draft.info is not None else NO_MODEL)
+        kept = self.session_model.path or self.sweep_model.path
+        stopping = "It is being stopped" if self.runs.stopping else ""
+        return {
+            "open": running,
+            "open_folder": running,
+            "profile": no_start,
+            "fastest": no_start,
+            "sweep": no_start,
+            "stop": "" if self.opener.is_busy else stopping if running else "Nothing is going on",
+            "save_session": running or ("" if kept is not None else NO_SESSION),
+        }
 
     def _on_busy(self, text: str) -> None:
         self.status.show_busy(text)
@@ -301,8 +312,7 @@ class MainWindow(WindowLayout):
         self.drawing.draw_measured(sweep.plan.plan.model, sweep.plan.plan.inputs)
         self.tabs.setCurrentWidget(self.sweep_view)
 
-    def _on_point_opened(self, session: Session, index: int) -> None:
-        self.session_model.show(session, None)
+    def _on_point_shown(self, index: int) -> None:
         self.status.show_message(f"Showing {self.sweep_view.point_text(index)}.")
         self.tabs.setCurrentWidget(self.report)
 

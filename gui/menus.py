@@ -10,9 +10,12 @@ from PySide6.QtWidgets import QLabel, QMainWindow, QMenu, QSizePolicy, QWidget
 from gui import theme
 from gui.actions import add_actions
 from gui.file_writer import FileWriter
+from gui.reasons import NO_SESSION, allow
 from gui.settings import Settings
 from gui.views.menu_button import export_menu, menu_button
 from profiler.exporters import formats
+
+EXPORT_TIP = "Write the session in another format"
 
 
 class Menus(QObject):
@@ -34,6 +37,7 @@ class Menus(QObject):
             {name: exporter.description for name, exporter in formats().items()},
             lambda name: files.ask_export(formats()[name]),
             window,
+            lambda name: files.missing(formats()[name]),
         )
         self._complete(menus)
         self.device_chip = QLabel("CPU", window)
@@ -41,16 +45,19 @@ class Menus(QObject):
 
     def set_exportable(self, something: bool) -> None:
         """Whether there is a session to export."""
-        self.export.setEnabled(something)
-        self._export_button.setEnabled(something)
+        reason = "" if something else NO_SESSION
+        allow(self.export.menuAction(), reason, EXPORT_TIP)
+        allow(self._export_button, reason, EXPORT_TIP)
 
     def fill_recent(self) -> None:
         """The recent files as they are now."""
         self.recent.clear()
         for name in self._settings.recent_files:
             path = Path(name)
-            action = self.recent.addAction(f"{path.name}    {path.parent}")
-            action.setEnabled(path.exists())
+            gone = "" if path.exists() else "It is no longer there"
+            text = f"{path.name}    {path.parent}"
+            action = self.recent.addAction(f"{text}    ({gone.lower()})" if gone else text)
+            allow(action, gone)
             action.triggered.connect(lambda _=False, path=path: self.file_wanted.emit(path))
         if not self._settings.recent_files:
             self.recent.addAction("nothing yet").setEnabled(False)

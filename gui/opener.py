@@ -44,6 +44,7 @@ class Opener(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._task: Task | None = None
+        self._point: tuple[Path, int] | None = None
         self._form: Task | None = None
         self.again: Callable[[], None] = lambda: None
         self._tasks: set[Task] = set()
@@ -73,12 +74,15 @@ class Opener(QObject):
         self._start(f"Looking at {path.name}…", work, go_on)
 
     def open_point(self, path: Path, index: int) -> None:
-        """Read one point of a sweep."""
+        """Read one point of a sweep; nothing where that is going on already."""
+        if self.is_busy and self._point == (path, index):
+            return
         self._start(
             f"Reading point {index} of {path.name}…",
             lambda *_: read_point(path, index),
             lambda found: self.point_opened.emit(found, index),
         )
+        self._point = (path, index)
 
     def check(self, plan: RunPlan, then: Callable[[RunPlan], None]) -> None:
         """Call `then` with the plan if it can still be run; else `failed` says why not."""
@@ -132,6 +136,7 @@ class Opener(QObject):
 
     def cancel(self) -> None:
         """Give up what is being opened or checked."""
+        self._point = None
         if self._task is not None:
             self._task.cancel()
             self._task = None

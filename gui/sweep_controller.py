@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from gui.dialogs.sweep_dialog import SweepDialog
+from gui.session_model import SessionModel
 from gui.sweep_model import SweepModel
 from gui.tools import Tools
 from profiler.errors import ProfilerError
+from profiler.session import Session
 from profiler.sweep.exporters import FORMATS, export_sweep
 from profiler.types import SweepPlan
 
 
 class SweepController(QObject):
-    """Works on the sweep that is shown."""
+    """Works on the sweep that is shown. Signal `point_shown(index)`: its session is there."""
 
-    def __init__(self, tools: Tools, model: SweepModel) -> None:
+    point_shown = Signal(int)
+
+    def __init__(self, tools: Tools, model: SweepModel, sessions: SessionModel) -> None:
         super().__init__(tools.window)
         self._tools = tools
         self._model = model
+        self._sessions = sessions
+        self._opened: tuple[Path | None, int] | None = None
+        sessions.session_reset.connect(self._on_session_reset)
+        tools.opener.point_opened.connect(self._on_point_opened)
 
     def ask(self) -> None:
         """Show the form, and begin if it is accepted."""
@@ -52,14 +60,26 @@ class SweepController(QObject):
         )
 
     def open_point(self, index: int) -> None:
-        """Show one point of the sweep as a session."""
+        """Show one point of the sweep as a session; it is read where it isn't shown already."""
         path = self._model.path
         if self._tools.runs.running:
             self._tools.messages.show_note(
                 "Points can be opened when the sweep has ended.", "Stop it first (Shift+F5)."
             )
+        elif self._opened == (path, index):
+            # Another point may be on its way.
+            self._tools.opener.cancel()
+            self.point_shown.emit(index)
         elif path is not None:
             self._tools.opener.open_point(path, index)
+
+    def _on_point_opened(self, session: Session, index: int) -> None:
+        self._sessions.show(session, None)
+        self._opened = (self._model.path, index)
+        self.point_shown.emit(index)
+
+    def _on_session_reset(self) -> None:
+        self._opened = None
 
     def ask_export(self, name: str) -> None:
         """Ask where to, and write the sweep in a format."""

@@ -349,9 +349,13 @@ class Session:
             kept = self._figures[label] = (state, figures)
         return kept[1]
 
-    def trace_doubts(self) -> list[str]:
-        """Why operator times may be wrong, a sentence for each lane where that is so."""
-        found = [(label, self.trace_figures(label)) for label in self.labels()]
+    def trace_doubts(self, labels: Sequence[str] | None = None) -> list[str]:
+        """Why operator times may be wrong, a sentence for each lane where that is so.
+
+        `labels`: the lanes that are asked about; all without it.
+        """
+        asked = self.labels() if labels is None else labels
+        found = [(label, self.trace_figures(label)) for label in asked]
         return [
             f"{self.name(label)}: {figures.doubt}"
             for label, figures in found

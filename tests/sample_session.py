@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from profiler.session import Session
 from profiler.types import (
     Ceiling,
@@ -18,6 +20,7 @@ from profiler.types import (
     ForeignProcess,
     ForeignProcesses,
     Generated,
+    GenerationPlan,
     Generations,
     GpuSample,
     GraphDescribed,
@@ -283,6 +286,19 @@ def sample_events(
         RunFinished(time_ns=11, reason="precision", message="done"),
     ]
     return events
+
+
+def generation_events() -> list[Event]:
+    """The same as a run that generates text: its lanes are never traced."""
+    return [
+        msgspec.structs.replace(
+            event, plan=msgspec.structs.replace(event.plan, generation=GenerationPlan())
+        )
+        if isinstance(event, RunStarted)
+        else event
+        for event in sample_events()
+        if not isinstance(event, OpTimings | GraphDescribed | LaneExamined | ValuesCompared)
+    ]
 
 
 def session_of(events: Iterable[Event]) -> Session:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.reasons import allow
 from profiler.consent import WHAT, FactoryNeededError
 from profiler.errors import ProfilerError
 from profiler.model_options import parse_argument
@@ -156,7 +157,8 @@ class FactoryDialog(QDialog):
         place, _, name = self.target.text().strip().rpartition(":")
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
-        self.run_button.setEnabled(bool(place and name and not problem))
+        unnamed = "" if place and name else "Name a factory, as package.module:name or file.py:name"
+        allow(self.run_button, problem.rstrip(".") or unnamed)
         shown = self.factory() if not problem else None
         if shown in self._guesses:
             self.guess.setCurrentIndex(self._guesses.index(shown))

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.reasons import allow
 from profiler.compare import ENGINE_NAMES
 from profiler.lanes import takes
 from profiler.search.space import SEARCHED
@@ -87,7 +88,8 @@ class FastestDialog(QDialog):
 
     def _on_changed(self) -> None:
         some = any(box.isChecked() for box in self.engines.values())
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(some)
+        search = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
+        allow(search, "" if some else "Choose an engine")
 
     def _spin_box(
         self, low: float, high: float, value: float, suffix: str, lowest: str, decimals: int = 0

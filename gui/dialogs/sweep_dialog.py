@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.reasons import allow
 from profiler.compare import counted
 from profiler.errors import ProfilerError
 from profiler.plan import with_time_limit
@@ -28,6 +29,7 @@ from profiler.types import RunPlan, SweepPlan
 
 POINT_LIMIT_S = 20.0
 MOST_AXES = 3
+FULL = f"A sweep has {MOST_AXES} axes at most"
 # Loading, warm-up, outputs, traces: what a point takes beside its timed rounds, a lane.
 START_S = 4.0
 
@@ -133,7 +135,7 @@ class SweepDialog(QDialog):
 
     def _check(self) -> None:
         """Say what is wrong, or how long it will take."""
-        self.add.setEnabled(len(self.rows) < MOST_AXES)
+        allow(self.add, "" if len(self.rows) < MOST_AXES else FULL)
         problem = ""
         try:
             count = len(points(self.sweep().axes))

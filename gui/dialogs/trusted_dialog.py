@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.reasons import allow
 from gui.views.keyboard import let_tab_leave
 from profiler import consent
 from profiler.errors import ProfilerError
@@ -77,7 +78,8 @@ class TrustedDialog(QDialog):
         self._refresh_button()
 
     def _refresh_button(self) -> None:
-        self.take_back.setEnabled(bool(self.table.selectionModel().selectedRows()))
+        some = bool(self.table.selectionModel().selectedRows())
+        allow(self.take_back, "" if some else "Choose a row")
 
     def _on_take_back(self) -> None:
         rows = [index.row() for index in self.table.selectionModel().selectedRows()]

@@ -38,10 +38,14 @@ def size(size_bytes: float, *, signed: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Colouring:
-    """One entry of the graph's colour choice; `signed` for a difference, `written` for amounts."""
+    """One entry of the graph's colour choice; `signed` for a difference, `written` for amounts.
+
+    `lanes` are those whose operator times it shows; none where it shows no times.
+    """
 
     text: str
     heat: Callable[[], dict[str, NodeHeat]]
+    lanes: tuple[str, ...] = ()
     signed: bool = False
     written: Callable[..., str] = duration
 
@@ -53,13 +57,13 @@ def colourings(session: Session) -> list[Colouring]:
     others = [label for label in session.labels() if label != baseline]
     for label in session.labels():
         if session.traces.get(label):
-            found.append(
-                Colouring(f"time of {session.name(label)}", partial(_time, session, label))
-            )
+            text = f"time of {session.name(label)}"
+            found.append(Colouring(text, partial(_time, session, label), (label,)))
     for label in others:
         if session.traces.get(label) and session.traces.get(baseline):
             text = f"{session.name(label)} − {session.name(baseline)}"
-            found.append(Colouring(text, partial(_difference, session, label), signed=True))
+            difference = partial(_difference, session, label)
+            found.append(Colouring(text, difference, (baseline, label), signed=True))
     for label in session.labels():
         if any(row.output_bytes for row in session.operators(label)):
             text = f"memory of outputs, {session.name(label)}"

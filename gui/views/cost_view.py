@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -25,8 +25,10 @@ from profiler.cost_report import cost_report
 from profiler.decision_text import cost_rows, settings_words, title, with_interval
 from profiler.types import CostSettings, Event, RunFinished
 
-FORM_WIDTH = 290
+FORM_WIDTH = 270
 WORKED_HEIGHT = 110
+# The figures' names are cut beyond this; a narrower view than that has the form above the figures.
+NAMES_WIDTH, NARROW_NAMES_WIDTH, NARROW, FORM_HEIGHT = 250, 200, 640, 100
 
 
 class CostView(QWidget):
@@ -58,7 +60,7 @@ class CostView(QWidget):
         column.setSpacing(0)
         column.addWidget(self.caption)
         column.addWidget(self._figures(), 1)
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        splitter = self.parts = QSplitter(Qt.Orientation.Horizontal, self)
         splitter.addWidget(area)
         splitter.addWidget(right)
         splitter.setStretchFactor(1, 1)
@@ -82,6 +84,7 @@ class CostView(QWidget):
         names.setDefaultSectionSize(26)
         names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         names.setHighlightSections(False)
+        names.setMaximumWidth(NAMES_WIDTH)
         lanes = self.table.horizontalHeader()
         lanes.setHighlightSections(False)
         lanes.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -128,7 +131,7 @@ class CostView(QWidget):
         self.table.setRowCount(len(self._rows))
         for row, (figure, cells) in enumerate(self._rows):
             name = QTableWidgetItem(title(figure, report.settings))
-            name.setToolTip(figure.formula)
+            name.setToolTip(f"{name.text()}\n{figure.formula}")
             self.table.setVerticalHeaderItem(row, name)
             for column, cell in enumerate(cells):
                 self.table.setItem(row, column, _number(cell))
@@ -162,6 +165,17 @@ class CostView(QWidget):
             self.refresh()
 
     # Qt overrides
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW
+        side = Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal
+        if self.parts.orientation() != side:
+            self.parts.setOrientation(side)
+            size = FORM_HEIGHT if narrow else FORM_WIDTH
+            self.parts.setSizes([size, (self.height() if narrow else self.width()) - size])
+            names = self.table.verticalHeader()
+            names.setMaximumWidth(NARROW_NAMES_WIDTH if narrow else NAMES_WIDTH)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.reasons import NO_MODEL, allow
 from gui.session_model import SessionModel
 from gui.views.interval_delegate import INTERVAL_ROLE, IntervalDelegate
 from profiler.search.record import Tried
@@ -52,9 +53,8 @@ EMPTY = (
     "Find the Fastest (F6) races the options of each engine: threads, graph optimization, memory, "
     "ways to compile. It ends with a configuration, its gain, and a program that runs it."
 )
-
-
-NOT_READY = "Open a model first; while something is measured, wait or stop it"
+USE_TIP = "Add the chosen configuration, else the winner, to the lanes"
+SAVE_TIP = "Write a Python program that runs it, and the files that it needs"
 
 
 class FastestView(QWidget):
@@ -78,9 +78,7 @@ class FastestView(QWidget):
         self.begin = QPushButton("Find the Fastest…", self)
         self.begin.clicked.connect(self.search_wanted)
         self.use = QPushButton("Use This Lane", self)
-        self.use.setToolTip("Add the chosen configuration, else the winner, to the lanes")
         self.save = QPushButton("Save Program…", self)
-        self.save.setToolTip("Write a Python program that runs it, and the files that it needs")
         self.use.clicked.connect(lambda: self._want(self.lane_wanted))
         self.save.clicked.connect(lambda: self._want(self.program_wanted))
         self.table = self._table()
@@ -98,16 +96,15 @@ class FastestView(QWidget):
         layout.addWidget(self.table, 1)
         # Keeps the text at the top while there is no table.
         layout.addStretch()
-        self.set_ready(False)
+        self.set_reason(NO_MODEL)
         model.session_reset.connect(self.refresh)
         model.events_applied.connect(self._on_events_applied)
         self.refresh()
 
-    def set_ready(self, ready: bool) -> None:
-        """Whether a search could begin."""
-        self.begin.setEnabled(ready)
-        self.begin.setToolTip("Search each engine's options (F6)" if ready else NOT_READY)
-        self._ready = ready
+    def set_reason(self, reason: str) -> None:
+        """Why no search could begin; "" where one could."""
+        allow(self.begin, reason, "Search each engine's options (F6)")
+        self._reason = reason
         self._show_told()
 
     def refresh(self) -> None:
@@ -129,7 +126,7 @@ class FastestView(QWidget):
 
     def _show_told(self) -> None:
         told = "\n".join(f"{text}." for text in sentences(self._model.session))
-        self.told.setText(told or (EMPTY if self._ready else f"{EMPTY}\n{NOT_READY}."))
+        self.told.setText(told or (f"{EMPTY}\n{self._reason}." if self._reason else EMPTY))
 
     def chosen(self) -> EngineSpec | None:
         """The configuration of the chosen row, else the winner."""
@@ -198,9 +195,11 @@ class FastestView(QWidget):
 
     def _refresh_buttons(self) -> None:
         session = self._model.session
-        over = session.finished is not None
-        for button in (self.use, self.save):
-            button.setEnabled(over and self.chosen() is not None and bool(self._specs))
+        reason = "" if session.finished is not None else "The search has not ended"
+        if not reason and (self.chosen() is None or not self._specs):
+            reason = "Nothing won: choose a row"
+        allow(self.use, reason, USE_TIP)
+        allow(self.save, reason, SAVE_TIP)
 
     def _on_events_applied(self, events: list[Event]) -> None:
         steps = (RaceStarted, RaceFinished, RunStarted, RunFinished)

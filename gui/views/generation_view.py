@@ -76,6 +76,8 @@ class GenerationView(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.verdicts)
         layout.addWidget(self.plot, 1)
+        # Keeps the rest at the top while there is no plot.
+        layout.addStretch()
         model.session_reset.connect(self.refresh)
         model.verdict_changed.connect(self.refresh)
         self.restyle()
@@ -104,7 +106,6 @@ class GenerationView(QWidget):
             self.plot.hide()
             return
         self.table.show()
-        self.plot.show()
         self.workload.setText(
             f"Prompt of {plan.generation.prompt_tokens} tokens, {plan.generation.new_tokens} new "
             "ones, greedy. Times in ms, rates in tokens. The plot's band holds 80 % of the steps "
@@ -179,6 +180,7 @@ class GenerationView(QWidget):
             self.plot.plot(xs, middle, pen=pg.mkPen(colour, width=1.8))
             # On a busy machine the band stands far above the medians, which are what is compared.
             top = max(top, *(2 * value for value in middle))
+        self.plot.setVisible(top > 0)
         if top > 0:
             self.plot.setYRange(0, top, padding=0.02)
 

@@ -11,6 +11,7 @@ from gui import theme
 from gui.graph.heat_map import Colouring, Legend, colourings, node_colours
 from gui.graph.view import GraphView
 from gui.session_model import SessionModel
+from gui.views.trace_note import TraceNote
 
 ZOOM_STEP = 1.25
 OWN_COLOURS = "colours by op type"
@@ -38,6 +39,7 @@ class GraphPanel(QWidget):
         self.colour.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.colour.addItem(OWN_COLOURS)
         self.legend = Legend(self)
+        self.note = TraceNote(model, self)
         self._facts = QLabel(self)
         self._facts.setProperty("role", "caption")
         bar = QHBoxLayout()
@@ -45,6 +47,7 @@ class GraphPanel(QWidget):
         bar.addWidget(self.form)
         bar.addWidget(self.colour)
         bar.addWidget(self.legend)
+        bar.addSpacing(8)
         bar.addWidget(self._facts)
         bar.addStretch(1)
         for text, tip, slot in (
@@ -64,6 +67,7 @@ class GraphPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(self.note)
         layout.addWidget(self.graph, 1)
         self.form.activated.connect(self._on_form_chosen)
         self.colour.currentIndexChanged.connect(self.recolour)
@@ -115,6 +119,7 @@ class GraphPanel(QWidget):
         if not 0 <= number < len(self._colourings):
             self.graph.show_heat({})
             self.legend.show_scale(0.0, signed=False)
+            self.note.show_lanes(())
             return
         chosen = self._colourings[number]
         colours, largest = node_colours(
@@ -122,6 +127,7 @@ class GraphPanel(QWidget):
         )
         self.graph.show_heat(colours)
         self.legend.show_scale(largest, signed=chosen.signed, written=chosen.written)
+        self.note.show_lanes(chosen.lanes)
 
     def _offer_colours(self) -> None:
         """What the session has; the choice stays where it can, else a first one is made."""

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.lane_dialog import LaneDialog
 from gui.plan_draft import PlanDraft
+from gui.reasons import RUNNING, allow
 from gui.views.generation_form import GenerationForm
 from gui.views.inputs_table import InputsTable
 from gui.views.keyboard import on_chosen
@@ -86,8 +87,11 @@ class ModelPanel(QScrollArea):
         for widget in (self.inputs, self.lanes, self.baseline, self.target, self.time_limit):
             widget.setEnabled(editable)
         self.generation.setEnabled(editable)
+        reason = "" if editable else RUNNING
         for button in self._buttons:
-            button.setEnabled(editable)
+            allow(button, reason, button.accessibleName())
+        # Of what has no tip of its own.
+        self.setToolTip(reason)
 
     def refresh(self) -> None:
         """Show the draft."""

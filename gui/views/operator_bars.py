@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QToolTip, QVBoxLayout
 
 from gui import theme
 from gui.session_model import SessionModel
+from gui.views.nothing_traced import nothing_traced
 from profiler.types import Event, OperatorRow, OpTimings
 
 MOST = 24
@@ -64,6 +65,10 @@ class OperatorColumns(QWidget):
             return f"{row.traced_ns / 1e3:.0f} µs {row.share:.0%}"
         return f"{row.share:.0%}"
 
+    def empty_text(self) -> str:
+        """What stands there without any operator."""
+        return nothing_traced(self._model.session, "Nothing was traced yet.")
+
     def _on_session_reset(self) -> None:
         self._rows = {label: self._top(label) for label in self._model.session.labels()}
         self._refresh()
@@ -71,7 +76,7 @@ class OperatorColumns(QWidget):
     def _on_events_applied(self, events: list[Event]) -> None:
         labels = {event.label for event in events if isinstance(event, OpTimings)}
         self._rows |= {label: self._top(label) for label in labels}
-        if labels:
+        if labels or not self._labels():
             self._refresh()
 
     def _refresh(self) -> None:
@@ -142,8 +147,8 @@ class OperatorColumns(QWidget):
         areas = self._areas()
         if not areas:
             painter.setPen(theme.soft_text())
-            where = QRect(MARGIN, 0, self.width(), ROW_HEIGHT)
-            painter.drawText(where, 0, "nothing traced yet")
+            where = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
+            painter.drawText(where, Qt.TextFlag.TextWordWrap, self.empty_text())
         for label, area in areas:
             self._paint_lane(painter, area, label)
 

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.session_model import SessionModel
 from gui.views.menu_button import menu_button
+from gui.views.nothing_traced import nothing_traced
 from gui.views.operator_columns import COLUMNS, Cells
 from gui.views.trace_note import TraceNote
 from profiler.node_path import enclosing
@@ -178,7 +179,9 @@ class OperatorsView(QWidget):
         self.search.setClearButtonEnabled(True)
         self._hint = QLabel(HINT, self)
         self._hint.setProperty("role", "caption")
-        self.empty = QLabel(EMPTY, self)
+        self._hint.setWordWrap(True)
+        self._hint.setContentsMargins(10, 0, 10, 6)
+        self.empty = QLabel(self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         self.empty.setProperty("role", "caption")
@@ -189,15 +192,15 @@ class OperatorsView(QWidget):
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 6, 8, 6)
         bar.addWidget(self.lane_box)
+        bar.addSpacing(8)
         bar.addWidget(self.search, 1)
         bar.addSpacing(8)
         bar.addWidget(self.column_button)
-        bar.addSpacing(8)
-        bar.addWidget(self._hint)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(self._hint)
         layout.addWidget(TraceNote(model, self))
         layout.addWidget(self.view, 1)
         layout.addWidget(self.empty, 1)
@@ -323,6 +326,7 @@ class OperatorsView(QWidget):
     def _show_empty(self) -> None:
         """Words in place of a bare header."""
         nothing = not self.table.rows
+        self.empty.setText(nothing_traced(self._model.session, EMPTY))
         self.view.setVisible(not nothing)
         self.empty.setVisible(nothing)
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.reasons import NO_SESSION, RUNNING, allow
 from gui.session_model import SessionModel
 from gui.views.depth_plot import DepthPlot
 from profiler.divergence import MEASURES, sentence
@@ -32,8 +33,9 @@ from profiler.types import (
 
 NOT_LOOKED = (
     "Where outputs differ past tolerance, a run looks inside of the model for the first layer that "
-    "does. You can look in any case."
+    "does."
 )
+LOOK_TIP = "Compare the values inside of the model, layer by layer. Nothing is timed."
 
 COLUMNS = (
     "Output",
@@ -98,9 +100,6 @@ class OutputsView(QWidget):
         self.measure_box.addItems(list(MEASURES))
         self.measure_box.setToolTip("What is drawn")
         self.locate_button = QPushButton("Find first difference", part)
-        self.locate_button.setToolTip(
-            "Compare the values inside of the model, layer by layer. Nothing is timed."
-        )
         self.finding = QLabel(part)
         self.finding.setWordWrap(True)
         self.finding.setTextFormat(Qt.TextFormat.PlainText)
@@ -108,6 +107,7 @@ class OutputsView(QWidget):
         self.plot = DepthPlot(part)
         bar = QHBoxLayout()
         bar.setContentsMargins(10, 6, 10, 6)
+        bar.setSpacing(10)
         bar.addWidget(self.finding, 1)
         bar.addWidget(self.lane_box)
         bar.addWidget(self.measure_box)
@@ -147,16 +147,29 @@ class OutputsView(QWidget):
         session, candidate = self._model.session, self.lane_box.currentData()
         pair = (session.baseline(), candidate or "")
         found = session.values.get(pair)
-        self.locate_button.setEnabled(
-            not self._busy and all(session.traces.get(label) for label in pair)
-        )
+        reason = RUNNING if self._busy else self._unable(pair)
+        allow(self.locate_button, reason, LOOK_TIP)
         outputs = next((o for o in session.outputs if o.candidate == candidate), None)
         bound = outputs.rtol + outputs.atol if outputs else None
         has_points = found is not None and bool(found.points)
         self.plot.show_values(found, self.measure_box.currentText(), bound)
         self.plot.setVisible(has_points)
         self.measure_box.setVisible(has_points)
-        self.finding.setText(f"{sentence(found)}." if found else NOT_LOOKED)
+        able = "You can look in any case" if not reason else f"You can't look now: {reason}"
+        self.finding.setText(f"{sentence(found)}." if found else f"{NOT_LOOKED} {able}.")
+
+    def _unable(self, pair: tuple[str, str]) -> str:
+        """Why the values of these two lanes can't be compared; "" where they can."""
+        session = self._model.session
+        if session.plan is None:
+            return NO_SESSION
+        if session.plan.generation is not None:
+            return "the lanes generate text, and layers are told apart in single calls only"
+        if not all(pair):
+            return "there is one lane"
+        names = [session.name(label) for label in pair if not session.traces.get(label)]
+        verb = "was" if len(names) == 1 else "were"
+        return f"{' and '.join(names)} {verb} not traced" if names else ""
 
     def _on_point_chosen(self, point: CutPoint) -> None:
         if point.nodes:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.reasons import allow
 from gui.session_model import SessionModel
 from profiler.recommendation import GOAL_WORDS, Outcome, Recommendation, recommend
 from profiler.types import Event, Goal, RunFinished
@@ -26,6 +27,7 @@ TIPS = {
     Goal.MEMORY: "the smallest peak of memory",
     Goal.PORTABILITY: "the form that needs the fewest things where it runs",
 }
+DETAILS_TIP = "Reasons, what to mind, and what was not measured"
 WAITING = "The recommendation comes when the run has ended."
 
 
@@ -54,7 +56,6 @@ class RecommendationCard(QFrame):
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self._details = QToolButton(self)
         self._details.setText("Reasons…")
-        self._details.setToolTip("Reasons, what to mind, and what was not measured")
         self._details.clicked.connect(self.details_wanted)
         caption = QLabel("Recommended for", self)
         caption.setProperty("role", "caption")
@@ -83,10 +84,11 @@ class RecommendationCard(QFrame):
         if self.isHidden():
             return
         found = None if self._model.live else recommend(self._model.session)
-        self._details.setEnabled(found is not None)
+        why_not = WAITING if self._model.live else "No lane was measured."
+        allow(self._details, "" if found else why_not.rstrip("."), DETAILS_TIP)
         self.sentence.setVisible(found is not None)
         if found is None:
-            self.note.setText(WAITING if self._model.live else "No lane was measured.")
+            self.note.setText(why_not)
             self.note.setVisible(True)
             return
         self.sentence.setText(found.sentence)

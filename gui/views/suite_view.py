@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.reasons import allow
 from gui.suite_model import SuiteModel
 from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
@@ -36,6 +37,8 @@ COLOURS = {
     ClaimVerdict.REFUTED: theme.BAD,
     ClaimVerdict.UNRESOLVED: theme.OPEN,
 }
+SESSION_TIP = "Show the chosen row's run, operator by operator"
+EARLIER_TIP = "Show a suite that was run earlier, here or by dualscope suite"
 SESSION_ROLE = Qt.ItemDataRole.UserRole
 ROW_HEIGHT = 24
 WORKLOAD_WIDTH, CLAIM_WIDTH, CLAIM_PADDING = 200, 260, 8
@@ -56,7 +59,7 @@ class SuiteView(QWidget):
     def __init__(self, model: SuiteModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self._running = self._idle = False
+        self._running, self._reason = False, ""
         # Once columns have their widths.
         self._fit = QTimer(self)
         self._fit.setSingleShot(True)
@@ -79,9 +82,9 @@ class SuiteView(QWidget):
         model.progressed.connect(self._on_progressed)
         self.refresh()
 
-    def set_state(self, *, idle: bool, running: bool) -> None:
-        """Whether a suite could begin, and whether one goes on."""
-        self._idle, self._running = idle, running
+    def set_state(self, *, reason: str, running: bool) -> None:
+        """Why no suite could begin, "" where one could; and whether one goes on."""
+        self._reason, self._running = reason, running
         self._show_buttons()
         if not running:
             self.progress.setText("")
@@ -105,13 +108,10 @@ class SuiteView(QWidget):
         self.halt = QPushButton("Stop", self)
         self.halt.clicked.connect(self.stop_wanted)
         self.resume = QPushButton("Resume", self)
-        self.resume.setToolTip("Measure the models that are left")
         self.resume.clicked.connect(self.resume_wanted)
         self.session = QPushButton("Open Session", self)
-        self.session.setToolTip("Show the chosen row's run, operator by operator")
         self.session.clicked.connect(self._want_session)
         self.earlier = QPushButton("Open Suite…", self)
-        self.earlier.setToolTip("Show a suite that was run earlier, here or by dualscope suite")
         self.earlier.clicked.connect(self.open_wanted)
         formats = {name: exporter.description for name, exporter in FORMATS.items()}
         menu = export_menu(formats, self.export_wanted.emit, self)
@@ -229,14 +229,15 @@ class SuiteView(QWidget):
         known = suite.plan is not None
         self.begin.setVisible(not self._running)
         self.quick.setVisible(not self._running)
-        self.begin.setEnabled(self._idle)
+        allow(self.begin, self._reason)
         self.halt.setVisible(self._running)
         self.resume.setVisible(known and not self._running and bool(suite.unfinished()))
-        self.resume.setEnabled(self._idle)
+        allow(self.resume, self._reason, "Measure the models that are left")
         self.session.setVisible(known)
-        self.session.setEnabled(self._idle and bool(self._chosen()))
+        unchosen = "" if self._chosen() else "Choose a row with a session"
+        allow(self.session, self._reason or unchosen, SESSION_TIP)
         self.export.setVisible(known)
-        self.earlier.setEnabled(self._idle)
+        allow(self.earlier, self._reason, EARLIER_TIP)
         self.progress.setVisible(self._running)
 
     def _chosen(self) -> str:
@@ -246,7 +247,7 @@ class SuiteView(QWidget):
 
     def _want_session(self) -> None:
         name = self._chosen()
-        if name and self._idle:
+        if name and not self._reason:
             self.session_wanted.emit(name)
 
     def _on_progressed(self, event: Progress) -> None:
@@ -262,6 +263,10 @@ class SuiteView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        # In a narrow window figures get the room of what their tool tips have whole.
+        width = self.claims.viewport().width()
+        self.claims.horizontalHeader().resizeSection(0, min(CLAIM_WIDTH, width * 3 // 10))
+        self.table.horizontalHeader().resizeSection(1, min(WORKLOAD_WIDTH, width // 4))
         self._fit.start()
 
 

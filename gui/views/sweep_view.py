@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import theme
+from gui.reasons import NO_MODEL, allow
 from gui.sweep_model import SweepModel
 from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
@@ -49,7 +50,6 @@ MARKS = ("●", "■", "▼", "◆", "⬟", "⬢")
 ROW_HEIGHT = 24
 CURVES, FRONT, HEAT = "Curves", "Throughput and p99", "Heat map"
 EMPTY = "A sweep measures the model at several values: batch sizes, threads, precisions, callers …"
-NOT_READY = "Open a model first."
 
 
 class SweepView(QWidget):
@@ -66,7 +66,7 @@ class SweepView(QWidget):
     def __init__(self, model: SweepModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
-        self._ready = self._running = False
+        self._reason, self._running = NO_MODEL, False
         self._old = True
         self.findings = QLabel(self)
         self.findings.setWordWrap(True)
@@ -90,9 +90,9 @@ class SweepView(QWidget):
         model.changed.connect(self._on_changed)
         self._on_changed()
 
-    def set_state(self, *, ready: bool, running: bool) -> None:
-        """Whether a sweep could begin, and whether one goes on."""
-        self._ready, self._running = ready, running
+    def set_state(self, *, reason: str, running: bool) -> None:
+        """Why no sweep could begin, "" where one could; and whether one goes on."""
+        self._reason, self._running = reason, running
         self._show_buttons()
 
     def restyle(self) -> None:
@@ -115,7 +115,6 @@ class SweepView(QWidget):
         self.halt = QPushButton("Stop", self)
         self.halt.clicked.connect(self.stop_wanted)
         self.resume = QPushButton("Resume", self)
-        self.resume.setToolTip("Measure the points that are left")
         self.resume.clicked.connect(self.resume_wanted)
         formats = {name: exporter.description for name, exporter in FORMATS.items()}
         menu = export_menu(formats, self.export_wanted.emit, self)
@@ -176,11 +175,11 @@ class SweepView(QWidget):
         sweep = self._model.sweep
         known = sweep.plan is not None
         self.begin.setVisible(not self._running)
-        self.begin.setEnabled(self._ready)
-        self.begin.setToolTip("Choose what to vary (F7)" if self._ready else "Open a model first")
+        allow(self.begin, self._reason, "Choose what to vary (F7)")
         if not known:
-            self.findings.setText(EMPTY if self._ready else f"{EMPTY} {NOT_READY}")
+            self.findings.setText(f"{EMPTY} {self._reason}." if self._reason else EMPTY)
         self.halt.setVisible(self._running)
+        allow(self.resume, self._reason, "Measure the points that are left")
         self.resume.setVisible(known and not self._running and bool(sweep.unfinished()))
         self.export.setVisible(known)
         self.body.setVisible(known)

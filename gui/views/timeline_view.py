@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from gui import theme
 from gui.session_model import SessionModel
+from gui.views.nothing_traced import nothing_traced
 from gui.views.timeline_rows import Row, filled_pixels, rows_of
 from profiler.node_path import outermost
 from profiler.types import OpTiming
@@ -25,6 +26,7 @@ HEAD, ROW, GAP, AXIS, MARGIN = 20, 26, 8, 26, 10
 DENSE = 0.5
 ZOOM, STEP = 1.25, 0.15
 LEAST_SPAN_NS = 1_000.0
+EMPTY = "Profile a model (F5): here stand the operators of every lane on one time axis."
 HINT = "wheel or +/-: zoom   ·   drag or arrows: move   ·   0: everything"
 
 
@@ -78,6 +80,23 @@ class TimelineView(QWidget):
                 index = row.at(self._time_at(place.x()))
                 return None if index is None else row.ops[index]
         return None
+
+    def heading(self, label: str) -> str:
+        """What stands above a lane's rows, with why its times may be wrong."""
+        session = self._model.session
+        if label not in session.labels():
+            return f"{label}, last traced round"
+        figures = session.trace_figures(label)
+        doubt = f"; {figures.doubt}" if figures and figures.doubt else ""
+        return f"{session.name(label)}, last traced round{doubt}"
+
+    def _heading_at(self, place: QPointF) -> str:
+        last = ""
+        for row, top in self._placed():
+            if row.label != last and top - HEAD <= place.y() < top:
+                return self.heading(row.label)
+            last = row.label
+        return ""
 
     def _on_changed(self) -> None:
         self._is_old = True
@@ -148,7 +167,9 @@ class TimelineView(QWidget):
         painter.fillRect(self.rect(), theme.base())
         if not self.rows:
             painter.setPen(theme.soft_text())
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Nothing was traced yet.")
+            text = nothing_traced(self._model.session, EMPTY)
+            flags = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
+            painter.drawText(self.rect(), flags, text)
             return
         self._paint_axis(painter)
         session, last = self._model.session, ""
@@ -156,11 +177,10 @@ class TimelineView(QWidget):
         for row, top in self._placed():
             if row.label != last:
                 painter.setPen(self.palette().text().color())
-                known = row.label in labels
-                name = session.name(row.label) if known else row.label
-                figures = session.trace_figures(row.label) if known else None
-                doubt = f"; {figures.doubt}" if figures and figures.doubt else ""
-                painter.drawText(QPointF(MARGIN, top - 6), f"{name}, last traced round{doubt}")
+                heading = painter.fontMetrics().elidedText(
+                    self.heading(row.label), Qt.TextElideMode.ElideRight, self.width() - 2 * MARGIN
+                )
+                painter.drawText(QPointF(MARGIN, top - 6), heading)
                 last = row.label
             place = labels.index(row.label) if row.label in labels else 0
             self._paint_row(painter, row, top, theme.lane_colour(place))
@@ -206,8 +226,9 @@ class TimelineView(QWidget):
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            op = self.operator_at(QPointF(event.pos()))
-            QToolTip.showText(event.globalPos(), _tip(op) if op else "")
+            place = QPointF(event.pos())
+            op = self.operator_at(place)
+            QToolTip.showText(event.globalPos(), _tip(op) if op else self._heading_at(place))
             return True
         return super().event(event)
 

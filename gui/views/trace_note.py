@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -9,11 +11,12 @@ from gui.session_model import SessionModel
 
 
 class TraceNote(QLabel):
-    """Follows the session by itself."""
+    """Follows the session by itself, and tells of all lanes until it is given some."""
 
     def __init__(self, model: SessionModel, parent: QWidget) -> None:
         super().__init__(parent)
         self._model = model
+        self._labels: Sequence[str] | None = None
         self.setProperty("role", "problem")
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
@@ -22,7 +25,14 @@ class TraceNote(QLabel):
             changed.connect(self._refresh)
         self._refresh()
 
+    def show_lanes(self, labels: Sequence[str]) -> None:
+        """Tell of the lanes whose times are shown now."""
+        self._labels = labels
+        self._refresh()
+
     def _refresh(self) -> None:
-        doubts = self._model.session.trace_doubts()
+        known = self._model.session.labels()
+        asked = None if self._labels is None else [one for one in self._labels if one in known]
+        doubts = self._model.session.trace_doubts(asked)
         self.setText("\n".join(f"Times in doubt – {doubt}." for doubt in doubts))
         self.setVisible(bool(doubts))

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 
 from gui.session_model import SessionModel
 from gui.views.bar_delegate import BarDelegate
+from gui.views.nothing_traced import nothing_traced
 from gui.views.regions_model import (
     DIFFERENCE,
     FLAT,
@@ -48,8 +49,10 @@ MOST_INSIGHTS = 2
 # Lines that are open at first, and after a search.
 MOST_LINES, MOST_FOUND = 40, 500
 PAIR_CHARACTERS = 36
+LEAST_PAIR, LEAST_SEARCH = 140, 110
 LEAST_CAUSES = 40
 EMPTY = "Profile a model with two lanes: here stands what their difference is made of."
+ONE_LANE = "There is one lane: with a second one, here stands what their difference is made of."
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -69,12 +72,15 @@ class WhyView(QWidget):
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         self.pair.setSizeAdjustPolicy(policy)
         self.pair.setMinimumContentsLength(PAIR_CHARACTERS)
+        # In a narrow window it gives room to the filter.
+        self.pair.setMinimumWidth(LEAST_PAIR)
         self.arrangement = QComboBox(self)
         self.arrangement.addItems([TREE, KINDS, FLAT])
         self.arrangement.setToolTip("How regions are grouped")
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Filter by region, operator, op type or graph node")
         self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(LEAST_SEARCH)
         self.differs = QCheckBox("only what differs", self)
         self.chart = WaterfallChart(self)
         self.table = RegionsModel(self)
@@ -92,8 +98,14 @@ class WhyView(QWidget):
         self.causes.setWidgetResizable(True)
         self.causes.setFrameShape(QFrame.Shape.NoFrame)
         self.causes.setMinimumHeight(LEAST_CAUSES)
+        self.empty = QLabel(self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("role", "caption")
+        self.empty.setMargin(10)
         self.totals = QLabel(self)
         self.totals.setProperty("role", "caption")
+        self.totals.setWordWrap(True)
         self._lay_out()
         self._connect()
         self._on_session_reset()
@@ -166,10 +178,9 @@ class WhyView(QWidget):
         bar.addWidget(self.search, 1)
         bar.addSpacing(8)
         bar.addWidget(self.differs)
-        body = QSplitter(Qt.Orientation.Vertical, self)
-        body.addWidget(self.chart)
-        body.addWidget(self.causes)
-        body.addWidget(self.view)
+        body = self._body = QSplitter(Qt.Orientation.Vertical, self)
+        for widget in (self.chart, self.causes, self.view):
+            body.addWidget(widget)
         body.setStretchFactor(2, 1)
         body.setChildrenCollapsible(False)
         body.setSizes([152, 60, 400])
@@ -181,6 +192,7 @@ class WhyView(QWidget):
         layout.setSpacing(0)
         layout.addLayout(bar)
         layout.addWidget(body, 1)
+        layout.addWidget(self.empty, 1)
         layout.addLayout(foot)
 
     def _connect(self) -> None:
@@ -232,6 +244,26 @@ class WhyView(QWidget):
         self.chart.show_gap(self._found, names, lanes)
         self._show_insights()
         self._narrow()
+        self._show_empty()
+
+    def _show_empty(self) -> None:
+        """Words in place of a bare chart and table; what costs time may be known all the same."""
+        nothing = self._found is None
+        self.chart.setVisible(not nothing)
+        self.view.setVisible(not nothing)
+        self._body.setVisible(not nothing or not self.causes.isHidden())
+        self.empty.setVisible(nothing)
+        self.empty.setText(self._why_nothing() if nothing else "")
+
+    def _why_nothing(self) -> str:
+        session, chosen = self._model.session, self.pair.currentData()
+        told = nothing_traced(session, EMPTY)
+        if told:
+            return told
+        if chosen is None:
+            return ONE_LANE
+        missing = [session.name(one) for one in chosen if session.trace_figures(one) is None]
+        return f"{' and '.join(missing)}: no operator was traced, so there is nothing to compare."
 
     def _show_insights(self) -> None:
         """The most costly ones; the others and what to do stand in the tool tip."""
@@ -302,7 +334,7 @@ class WhyView(QWidget):
     def _show_totals(self) -> None:
         found = self._found
         if found is None:
-            self.totals.setText(EMPTY)
+            self.totals.clear()
             return
         chosen = self.selected_regions()
         regions, what = (chosen, "chosen") if chosen else (self._shown, "shown")

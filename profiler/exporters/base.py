@@ -14,14 +14,23 @@ from profiler.errors import SessionFileError
 Source = TypeVar("Source")
 
 
+def _nothing(source: object) -> str:
+    del source
+    return ""
+
+
 @dataclass(frozen=True)
 class Exporter(Generic[Source]):
-    """`render` is a pure function of a session, a sweep or a suite; `suffix` has its dot."""
+    """`render` is a pure function of a session, a sweep or a suite; `suffix` has its dot.
+
+    `missing` says in a few words why a source has nothing for this format; "" where it has.
+    """
 
     name: str
     suffix: str
     description: str
     render: Callable[[Source], str]
+    missing: Callable[[Source], str] = _nothing
 
     def write(self, source: Source, path: Path) -> None:
         """Raises SessionFileError."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from profiler.exporters.base import Exporter
 from profiler.session import Session
+from profiler.untraced import why_untraced
 
 # Between two traced iterations, so that they can be told apart on the axis.
 GAP_NS = 100_000
@@ -59,4 +60,6 @@ def _lane_events(session: Session, process: int, label: str) -> Iterator[dict[st
             }
 
 
-EXPORTER = Exporter("chrome-trace", ".json", "Timeline (Chrome trace, Perfetto)", render)
+EXPORTER = Exporter(
+    "chrome-trace", ".json", "Timeline (Chrome trace, Perfetto)", render, why_untraced
+)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from profiler.exporters.base import Exporter, csv_text
 from profiler.session import Session
 from profiler.types import OperatorRow
+from profiler.untraced import why_untraced
 
 HEADER = (
     "lane",
@@ -78,4 +79,4 @@ def _number(value: float | None, form: str, unit: float = 1.0) -> str:
     return "" if value is None else form.format(value / unit)
 
 
-EXPORTER = Exporter("csv-operators", ".csv", "Operators (CSV)", render)
+EXPORTER = Exporter("csv-operators", ".csv", "Operators (CSV)", render, why_untraced)

@@ -25,4 +25,8 @@ def _rows(session: Session) -> Iterator[Sequence[object]]:
                 yield label, item.index, item.kind.value, number, latency_ns, share, aside
 
 
-EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render)
+def _missing(session: Session) -> str:
+    return "" if any(session.rounds.values()) else "nothing was measured"
+
+
+EXPORTER = Exporter("csv-rounds", ".csv", "Rounds and latencies (CSV)", render, _missing)

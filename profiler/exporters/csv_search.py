@@ -24,4 +24,8 @@ def render(session: Session) -> str:
     return text.getvalue()
 
 
-EXPORTER = Exporter("csv-search", ".csv", "Configurations tried (CSV)", render)
+def _missing(session: Session) -> str:
+    return "" if session.search.tried() else "not a search for the fastest"
+
+
+EXPORTER = Exporter("csv-search", ".csv", "Configurations tried (CSV)", render, _missing)

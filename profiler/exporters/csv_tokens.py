@@ -28,4 +28,8 @@ def _rows(session: Session) -> Iterator[Sequence[object]]:
                     yield *row, token, time_ns, aside
 
 
-EXPORTER = Exporter("csv-tokens", ".csv", "Generated tokens (CSV)", render)
+def _missing(session: Session) -> str:
+    return "" if any(session.generated.values()) else "no text was generated"
+
+
+EXPORTER = Exporter("csv-tokens", ".csv", "Generated tokens (CSV)", render, _missing)

@@ -8,6 +8,7 @@ from profiler.explanation import Explanation
 from profiler.insights import find_insights
 from profiler.report.tables import ms, table
 from profiler.session import Session
+from profiler.untraced import why_untraced
 from profiler.waterfall import Bar
 
 TOP_BARS = 12
@@ -25,7 +26,8 @@ def render_why(session: Session) -> str:
         if found is not None:
             parts.append(_one(session, found))
     if not parts:
-        return "<p>No two lanes were traced.</p>"
+        reason = why_untraced(session)
+        return f"<p>No two lanes were traced{f': {escape(reason)}' if reason else ''}.</p>"
     return "".join(parts) + _insights(session) + trace_table(session)
 
 

@@ -126,14 +126,19 @@ def notes(suite: Suite) -> list[str]:
     found = []
     if suite.plan is not None:
         quick = " (--quick)" if suite.plan.quick else ""
-        took = f"{suite.wall_s():.0f} s of {suite.plan.budget_s:.0f} s{quick}"
+        wall_s, budget_s = suite.wall_s(), suite.plan.budget_s
+        took = f"{wall_s:.0f} s of {budget_s:.0f} s{quick}"
+        if wall_s > budget_s:
+            took = f"{wall_s:.0f} s where {budget_s:.0f} s were planned{quick}"
         done = [r for r in suite.results.values() if r.state is PointState.DONE]
         found.append(f"{len(done)} of {counted(len(suite.entries()), 'run')} done, {took}")
         found += suite.plan.left_out
+    busy = [row.title for row in suite.rows() if row.busy]
+    if busy:
+        whose = "every model" if len(busy) == len(suite.rows()) else ", ".join(busy)
+        found.append(f"The machine was busy in most rounds of {whose}: under that load only")
     for row in suite.rows():
-        if row.busy:
-            found.append(f"{row.title}: the machine was busy in most rounds; under that load only")
-        elif row.set_aside:
+        if row.set_aside and not row.busy:
             found.append(f"{row.title}: {row.set_aside} of {row.rounds} rounds set aside")
     stopped = [r.key for r in suite.results.values() if r.state is PointState.STOPPED]
     found += [f"{key} was stopped: its figures are of what was measured" for key in stopped]

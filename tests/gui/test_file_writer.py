@@ -10,7 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
 from profiler.exporters import formats
+from profiler.session import Session
+from profiler.types import Generated
 from tests.gui.driving import open_session, wait_for_file
+from tests.sample_session import generation_events, sample_events, session_of
 
 
 def test_each_format_has_a_name_of_its_own(
@@ -24,10 +27,36 @@ def test_each_format_has_a_name_of_its_own(
         return "", ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", cancelled)
-    for action in window.menus.export.actions():
-        action.trigger()
+    for exporter in formats().values():
+        window.files.ask_export(exporter)
     assert len(set(proposed)) == len(formats())
     assert {"demo.json", "demo.html", "demo-chrome-trace.json"} < set(proposed)
+
+
+def test_only_what_the_session_holds_is_offered(window: MainWindow) -> None:
+    without_text = [e for e in sample_events() if not isinstance(e, Generated)]
+    entries = offered(window, session_of(without_text))
+    assert entries["Generated tokens (CSV): no text was generated"] is False
+    assert entries["Configurations tried (CSV): not a search for the fastest"] is False
+    assert [text for text, enabled in entries.items() if enabled] == [
+        "Timeline (Chrome trace, Perfetto)…",
+        "Operators (CSV)…",
+        "Rounds and latencies (CSV)…",
+        "Report (HTML)…",
+        "Everything (JSON)…",
+    ]
+    text = offered(window, session_of(generation_events()))
+    assert text["Generated tokens (CSV)…"] is True
+    assert text["Operators (CSV): generations are timed token by token, not traced"] is False
+    begun = offered(window, session_of(sample_events()[:1]))
+    assert begun["Rounds and latencies (CSV): nothing was measured"] is False
+
+
+def offered(window: MainWindow, session: Session) -> dict[str, bool]:
+    """Entries of the Export menu, and whether they can be chosen."""
+    window.session_model.show(session, None)
+    window.menus.export.aboutToShow.emit()
+    return {action.text(): action.isEnabled() for action in window.menus.export.actions()}
 
 
 def test_a_name_gets_its_suffix_and_replaces_nothing_unasked(

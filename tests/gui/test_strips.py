@@ -66,18 +66,27 @@ def test_the_persons_choice_counts_and_is_kept(window: MainWindow, running: bool
     assert window.live.isVisible() is running
 
 
-def test_the_place_of_the_handle_is_kept(qtbot: QtBot, window: MainWindow) -> None:
-    window.actions_by_name["strips"].trigger()
+@pytest.mark.parametrize("shown_at_quit", [True, False])
+def test_the_place_of_the_handle_is_kept(
+    qtbot: QtBot, window: MainWindow, shown_at_quit: bool
+) -> None:
+    action = window.actions_by_name["strips"]
+    action.trigger()
     window.body.setSizes([400, 260])
     height = window.live.height()
-    window.actions_by_name["strips"].trigger()
+    action.trigger()
+    action.trigger()
+    qtbot.waitUntil(lambda: abs(window.live.height() - height) < 2)
+    if not shown_at_quit:
+        action.trigger()
     window._save_settings()
     again = MainWindow()
     qtbot.addWidget(again)
     again.resize(1280, 800)
     again.show()
-    assert again.live.isHidden()
-    again.actions_by_name["strips"].trigger()
+    assert again.live.isVisible() is shown_at_quit
+    if not shown_at_quit:
+        again.actions_by_name["strips"].trigger()
     qtbot.waitUntil(lambda: abs(again.live.height() - height) < 40, timeout=PATIENCE_MS)
     again.close()
 

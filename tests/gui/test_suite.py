@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from gui import app
 from gui.main_window import MainWindow
+from gui.reasons import RUNNING
 from gui.suite_controller import SuiteController
 from gui.suite_model import SuiteModel
 from gui.views.suite_view import SuiteView
@@ -44,7 +45,7 @@ def test_the_view_offers_a_suite_and_fills_in(
     qtbot.addWidget(view)
     view.resize(1100, 600)
     view.show()
-    view.set_state(idle=True, running=False)
+    view.set_state(reason="", running=False)
     assert "ResNet-50, BERT-base" in view.told.text()
     assert "14 min" in view.told.text()
     view.quick.setChecked(True)
@@ -52,7 +53,7 @@ def test_the_view_offers_a_suite_and_fills_in(
     with qtbot.waitSignal(view.start_wanted) as wanted:
         view.begin.click()
     assert wanted.args == [True]
-    view.set_state(idle=False, running=True)
+    view.set_state(reason=RUNNING, running=True)
     model.begin(folder)
     half = next(n for n, event in enumerate(told) if type(event).__name__ == "EntryFinished")
     model.apply(told[: half + 1])
@@ -64,7 +65,7 @@ def test_the_view_offers_a_suite_and_fills_in(
     assert "2 of 2, BERT-base: " in view.progress.text()
     assert (view.halt.isVisible(), view.begin.isVisible()) == (True, False)
     model.apply(told[half + 3 :])
-    view.set_state(idle=True, running=False)
+    view.set_state(reason="", running=False)
     assert column(view.table, 4)[3].startswith("1.500× [")
     assert column(view.claims, 1)[0] == "confirmed"
     assert "2 of 2 encoders" in column(view.claims, 2)[0]

@@ -10,14 +10,15 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui import app
+from gui import app, opener
 from gui.dialogs.sweep_dialog import SweepDialog
 from gui.main_window import MainWindow
 from gui.sweep_model import SweepModel
 from gui.views.sweep_view import CURVES, FRONT, HEAT, SweepView
+from profiler.session import Session
 from profiler.sweep.points import order
 from profiler.sweep.state import Sweep
-from profiler.sweep.sweep_file import read_sweep
+from profiler.sweep.sweep_file import read_point, read_sweep
 from profiler.types import PointState, Round, SweepPlan
 from tests.gui.driving import DEMO, PATIENCE_MS, SHORT_WARMUP, open_model
 from tests.profiler.sweep.driving import Driver, install, plan, sweep_plan
@@ -109,6 +110,37 @@ def test_an_opened_sweep_shows_a_points_run_and_is_exported(
     window.sweeps.export("json", target)
     qtbot.waitUntil(lambda: target.exists() and target.stat().st_size > 0, timeout=PATIENCE_MS)
     assert len(json.loads(target.read_text())["points"]) == 8
+
+
+def test_a_points_run_is_read_once(
+    qtbot: QtBot, window: MainWindow, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counted(path: Path, index: int) -> Session:
+        read.append(index)
+        return read_point(path, index)
+
+    monkeypatch.setattr(opener, "read_point", counted)
+    with qtbot.waitSignal(window.opener.sweep_opened, timeout=PATIENCE_MS):
+        window.open_path(made)
+    with qtbot.waitSignal(window.opener.point_opened, timeout=PATIENCE_MS):
+        window.sweeps.open_point(5)
+        window.sweeps.open_point(5)
+    shown = window.session_model.session
+    window.tabs.setCurrentWidget(window.sweep_view)
+    window.sweeps.open_point(5)
+    assert not window.opener.is_busy
+    assert window.tabs.currentWidget() is window.report
+    assert read == [5]
+    # Back to the one that is shown, while another is being read.
+    window.sweeps.open_point(4)
+    window.sweeps.open_point(5)
+    assert not window.opener.is_busy
+    assert window.session_model.session is shown
+    with qtbot.waitSignal(window.opener.point_opened, timeout=PATIENCE_MS):
+        window.sweeps.open_point(4)
+    assert window.session_model.session is not shown
 
 
 def test_a_sweep_is_stopped_and_resumed(qtbot: QtBot, window: MainWindow) -> None:

@@ -28,6 +28,23 @@ def _changed(event: Event, foreign: float) -> Event:
     return event
 
 
+def test_a_doubt_stands_at_the_graphs_legend_while_it_colours_those_times(
+    window: MainWindow,
+) -> None:
+    graph = window.graph
+    window.session_model.show(session_of(traced(0.6)), None)
+    assert not graph.note.isVisible(), "colours by op type show no times"
+    graph.colour.setCurrentText("time of fast")
+    assert graph.note.isVisible()
+    assert graph.note.text().startswith("Times in doubt – fast: operators were traced while")
+    graph.colour.setCurrentText("time of base")
+    assert "fast" not in graph.note.text()
+    graph.colour.setCurrentText("fast − base")
+    assert "fast" in graph.note.text()
+    window.session_model.show(session_of(traced(0.1)), None)
+    assert not graph.note.isVisible()
+
+
 def test_a_doubt_stands_above_the_operators_and_among_the_reasons(window: MainWindow) -> None:
     (note,) = window.operators.findChildren(TraceNote)
     window.tabs.setCurrentWidget(window.operators)

@@ -10,7 +10,7 @@ import msgspec
 from profiler.suite.planning import suite_plan
 from profiler.suite.records import EntryResult
 from profiler.suite.state import Suite
-from profiler.suite.table import csv_text, markdown, milliseconds, text, times
+from profiler.suite.table import csv_text, markdown, milliseconds, notes, text, times
 from profiler.types import EngineKind, Estimate, PointState
 from tests.profiler.suite.driving import HERE
 from tests.profiler.suite.test_claims import lane, row
@@ -71,3 +71,21 @@ def test_figures_without_an_interval() -> None:
     assert milliseconds(Estimate(value=2e6)) == "2 (no interval)"
     assert times(Estimate(value=1.5)) == "1.50× (no interval)"
     assert (milliseconds(None), times(None)) == ("–", "–")
+
+
+def test_more_time_than_planned_reads_as_such() -> None:
+    slow = suite()
+    entry = slow.results["resnet-50"]
+    slow.results["resnet-50"] = msgspec.structs.replace(entry, wall_s=400.0)
+    assert notes(slow)[0] == "1 of 4 runs done, 402 s where 228 s were planned (--quick)"
+
+
+def test_a_busy_machine_is_told_once() -> None:
+    slow = suite()
+    entry = slow.results["resnet-50"]
+    rows = tuple(msgspec.structs.replace(entry.rows[0], busy=True, title=t) for t in ("A", "B"))
+    slow.results["resnet-50"] = msgspec.structs.replace(entry, rows=rows)
+    assert "The machine was busy in most rounds of every model: under that load only" in notes(slow)
+    rows = (rows[0], msgspec.structs.replace(rows[1], busy=False))
+    slow.results["resnet-50"] = msgspec.structs.replace(entry, rows=rows)
+    assert "The machine was busy in most rounds of A: under that load only" in notes(slow)
