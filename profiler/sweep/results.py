@@ -14,6 +14,8 @@ from profiler.sweep.axes import axis_words, describe, is_number, unit_of, value_
 from profiler.sweep.state import PointResult, Sweep
 from profiler.types import Comparison, Estimate, LatencyStats, Round, SweepAxis, Verdict
 
+NOBODY = "No lane"
+
 
 @dataclass(frozen=True)
 class LanePoint:
@@ -203,7 +205,10 @@ def _winners(sweep: Sweep, names: dict[str, str]) -> list[str]:
             said.setdefault(_along(axis, found, names), []).append(describe(rest, others))
     if len(said) == 1:
         return [f"{text}." for text in said]
-    return [f"At {'; '.join(places)}: {text}." for text, places in said.items()]
+    return [
+        f"At {'; '.join(where)}: {text.replace(NOBODY, NOBODY.lower(), 1)}."
+        for text, where in said.items()
+    ]
 
 
 def _compared(result: PointResult) -> bool:
@@ -217,7 +222,7 @@ def _along(axis: SweepAxis, found: Sequence[tuple[str, str | None]], names: dict
     alone = value_words(axis.name, found[0][0]) if len(found) == 1 else ""
     if not known:
         where = alone or f"any {axis_words(axis.name)} measured"
-        return f"No lane is surely the fastest at {where}"
+        return f"{NOBODY} is surely the fastest at {where}"
     if alone or not is_number(axis.values):
         return "; ".join(
             f"{names[label]} is fastest at {value_words(axis.name, value)}"

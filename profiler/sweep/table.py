@@ -54,13 +54,20 @@ def rows(sweep: Sweep) -> list[Row]:
                     label=spec.label,
                     name=lane_name(spec),
                     state=_state(sweep, result),
-                    reason=reasons.get(spec.label, "") or ("" if figures else result.reason),
+                    reason=reasons.get(spec.label, "") or _why(result, has_figures=bool(figures)),
                     figures=figures,
                     speedup=comparison(result, baseline, spec.label),
                     agree=agree,
                 )
             )
     return found
+
+
+def _why(result: PointResult, *, has_figures: bool) -> str:
+    """Why a lane has no figures, or not those of a whole point."""
+    if not has_figures:
+        return result.reason
+    return "stopped before its end" if result.state is PointState.STOPPED else ""
 
 
 def _state(sweep: Sweep, result: PointResult) -> str:

@@ -25,6 +25,7 @@ from profiler.types import (
     PointStarted,
     PointState,
     Round,
+    RoundKind,
     RunFinished,
     SweepFinished,
     Verdict,
@@ -77,6 +78,22 @@ def test_findings_read_well_for_one_value_and_for_many(
     made = Driver({"base": lambda _: 4 * MS, "fast": lambda _: latency * MS})
     install(monkeypatch, made)
     assert findings(measured(made, tmp_path / "a.dualscope", axis))[0] == expected
+
+
+def test_what_differs_by_place_is_said_of_each(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, Driver({"base": lambda _: 4 * MS, "fast": lambda _: 4 * MS}))
+    sweep = sweep_plan(plan("base", "fast"), "batch=1,2", "threads=1,2", seed=1)
+    state = Sweep()
+    ended: list[PointFinished] = []
+    for event in run_sweep(sweep, tmp_path / "a.dualscope", cancelled=lambda: len(ended) == 3):
+        state.apply(event)
+        if isinstance(event, PointFinished):
+            ended.append(event)
+    told = findings(state)[:2]
+    assert len({text.partition(": ")[2] for text in told}) == 2
+    assert all(text.partition(": ")[2].startswith("no lane is surely") for text in told)
 
 
 def test_places_are_told_as_in_a_sentence(driver: Driver, tmp_path: Path) -> None:
@@ -146,7 +163,8 @@ def test_a_stopped_sweep_goes_on_where_it_was(driver: Driver, tmp_path: Path) ->
     events = []
     for event in run_sweep(sweep, path, cancelled=lambda: bool(stop)):
         events.append(event)
-        if sum(isinstance(e, PointStarted) for e in events) == 2 and isinstance(event, Round):
+        begun = sum(isinstance(e, PointStarted) for e in events)
+        if begun == 2 and isinstance(event, Round) and event.kind is RoundKind.TIMED:
             stop.append(True)
     assert isinstance(events[-1], SweepFinished)
     assert events[-1].reason == "stopped"
@@ -156,6 +174,9 @@ def test_a_stopped_sweep_goes_on_where_it_was(driver: Driver, tmp_path: Path) ->
     left = [point.index for point in before.unfinished()]
     assert left == [point.index for point in order(sweep)][1:]
     assert progress_text(before) == "1 of 3 points done"
+    stopped = [row for row in rows(before) if row.state == PointState.STOPPED]
+    assert any(row.figures for row in stopped)
+    assert {row.reason for row in stopped if row.figures} == {"stopped before its end"}
     later = driver.events(sweep, path, before=before)
     assert [e.index for e in later if isinstance(e, PointStarted)] == left
     whole = read_sweep(path)
