@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import torch
 from torch import nn
 
@@ -78,6 +79,17 @@ def build(path: Path) -> None:
         dynamic_shapes={"image": {0: batch}},
         verbose=False,
     )
+    leave_out_stack_traces(path)
+
+
+def leave_out_stack_traces(path: Path) -> None:
+    """They name files of the machine on which the model was made."""
+    model = onnx.load(path)
+    for node in (*model.graph.node, *(node for f in model.functions for node in f.node)):
+        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    onnx.save(model, path)
 
 
 if __name__ == "__main__":
