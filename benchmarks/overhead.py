@@ -48,7 +48,7 @@ from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, 
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
-TURN_NS = 100_000_000
+TURN_NS = 50_000_000
 # Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
 PAUSE_S = 0.02
 RUN_S = 20.0
@@ -159,9 +159,9 @@ def compare(
     ]
     measured = np.concatenate(pairs)
     lanes = {name: dict(enumerate(measured[:, i])) for i, name in enumerate(("lane", "bare"))}
-    slow = slow_rounds(lanes, noise_rule(os.cpu_count() or 1))
-    quick = np.array([index not in slow for index in range(len(measured))])
     launch = np.repeat(np.arange(launches), rounds)
+    slow = slow_rounds(lanes, noise_rule(os.cpu_count() or 1), dict(enumerate(launch)))
+    quick = np.array([index not in slow for index in range(len(measured))])
     ratio, low, high = launches_estimate(
         [
             found[:, 0] / found[:, 1]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from profiler.byte_sums import overflowing
 from profiler.lane_form import converted
 from profiler.lanes import callers
 from profiler.measured import batch_size, energy, p99, peak_memory
@@ -21,26 +22,36 @@ FIXED = re.compile(r"Fixed by the conversion: ([^.]+)\.")
 
 
 def refused(session: Session) -> dict[str, str]:
-    """Lanes whose outputs are past tolerance, and why: of two the converted one, or the candidate.
+    """Lanes whose outputs are past tolerance, and why.
 
-    Where just one of two lanes runs the file as it is, that one is what the model does.
+    Of two, the one whose sums may overflow on this CPU; else the converted one, where the other
+    runs the file as it is; else the candidate.
     """
     found = {}
     for compared in session.outputs:
         if compared.agree or compared.baseline not in session.labels():
             continue
         one, other = compared.baseline, compared.candidate
-        wrong, right = (one, other) if _only(session, one, other) else (other, one)
+        overflow = _only(one, other, lambda label: bool(overflowing(session, label)))
+        wrong = overflow or _only(one, other, lambda label: converted(session, label)) or other
+        right = one if wrong == other else other
+        cause = (
+            ", and this CPU has no dot product of bytes (VNNI), without which sums of quantized "
+            "products may overflow"
+        )
         found[wrong] = (
             f"{session.name(wrong)} isn't recommended: its outputs differ from "
-            f"{session.name(right)}'s past tolerance ({_distance(compared)}). Where that is close "
-            "enough for you, set a wider tolerance"
+            f"{session.name(right)}'s past tolerance ({_distance(compared)})"
+            f"{cause if overflow else ''}. Where that is close enough for you, set a wider "
+            "tolerance"
         )
     return found
 
 
-def _only(session: Session, one: str, other: str) -> bool:
-    return converted(session, one) and not converted(session, other)
+def _only(one: str, other: str, holds: Callable[[str], bool]) -> str:
+    """The one of two lanes of which alone it holds, "" for none."""
+    first, second = holds(one), holds(other)
+    return "" if first == second else one if first else other
 
 
 def _distance(compared: OutputsCompared) -> str:

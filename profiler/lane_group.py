@@ -141,6 +141,9 @@ class LaneGroup:
         # Which comes first takes the memory that the last launch's processes left.
         order = list(self.lanes.values())
         random.Random(f"{self.plan.seed} {self.launch}").shuffle(order)
+        # All are asked to leave before the first is waited for.
+        for lane in order:
+            lane.process.ask_to_leave()
         for lane in order:
             yield from lane.log_events()
             lane.launch_again()

@@ -30,8 +30,6 @@ GPU_DISTURBANCES = frozenset(
 # A machine is slow where all lanes take so much longer than in their quick rounds, in the mean, and
 # each at least by the square root of that. Quick are a lane's first tenth of rounds, by latency.
 SLOWER_BY, QUICK = 0.2, 0.1
-# Where fewer rounds than this share are quick, slow is the machine's state.
-LEAST_QUICK = 0.2
 SLOW = "every lane was slower: the machine was, by its clocks or by what shares its cores"
 
 
@@ -87,12 +85,18 @@ def disturbance(turn: Round | OpTimings, found: Conditions, rule: NoiseRule) -> 
     return f"the GPU was held down: {', '.join(throttled)}" if throttled else ""
 
 
-def slow_rounds(medians: Mapping[str, Mapping[int, float]], rule: NoiseRule) -> frozenset[int]:
+def slow_rounds(
+    medians: Mapping[str, Mapping[int, float]],
+    rule: NoiseRule,
+    launches: Mapping[int, int] | None = None,
+) -> frozenset[int]:
     """Rounds in which the machine itself was slower, by the rule; `medians` as a lane's label has.
 
     What shares a core with a virtual machine, or holds clocks down, can't be seen from inside: no
     process takes the time. All lanes feel it at once, though not alike, which makes ratios wrong. A
-    lane that is slower alone is not the machine's doing, and stays.
+    lane that is slower alone is not the machine's doing, and stays. A launch that was slow for the
+    most part stays whole: that its lanes are compared on a slow machine is worth more than that
+    they are not. `launches` tells each round's, by index (default: all are of one).
     """
     if rule.slower_by is None or len(medians) < 2:
         return frozenset()
@@ -107,7 +111,15 @@ def slow_rounds(medians: Mapping[str, Mapping[int, float]], rule: NoiseRule) -> 
         for index, found in excess.items()
         if len(found) > 1 and min(found) >= limit / 2 and sum(found) >= limit * len(found)
     )
-    return slow if len(slow) <= (1 - LEAST_QUICK) * len(excess) else frozenset()
+    of_launch: dict[int, list[int]] = defaultdict(list)
+    for index in excess:
+        of_launch[launches.get(index, 0) if launches else 0].append(index)
+    mostly = [
+        rounds
+        for rounds in of_launch.values()
+        if mostly_disturbed(len(slow.intersection(rounds)), len(rounds))
+    ]
+    return slow.difference(*mostly)
 
 
 def mostly_disturbed(disturbed: int, rounds: int) -> bool:

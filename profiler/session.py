@@ -229,7 +229,7 @@ class Session:
         """In which the machine itself was slower. Kept until there are more rounds."""
         turns = sum(len(values) for values in self.medians.values())
         if self.plan is not None and turns != self._slow[0]:
-            self._slow = (turns, slow_rounds(self.medians, self.plan.noise))
+            self._slow = (turns, slow_rounds(self.medians, self.plan.noise, self.launches))
         return self._slow[1]
 
     def conditions(self, turn: Round | OpTimings) -> Conditions:

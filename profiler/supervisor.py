@@ -187,7 +187,9 @@ class _Runner:
         least_s = group.launching_s * (1 - rule.most_share) / rule.most_share
         if not enough or now - group.launched_s < least_s:
             return False
-        end_s = now - self.measuring_since + group.launching_s + rule.min_rounds * self._round_s()
+        # A round takes longer than its calls: threads come to rest after each turn.
+        round_s = max(self._round_s(), (now - group.launched_s) / len(of_this))
+        end_s = now - self.measuring_since + group.launching_s + rule.min_rounds * round_s
         return len(group.lanes) > 1 and end_s <= self._time_limit_s()
 
     def _look_for_others(self) -> Iterator[Event]:

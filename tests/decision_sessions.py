@@ -18,6 +18,8 @@ from profiler.types import (
     ModelConverted,
     ModelKind,
     ModelSource,
+    OpTiming,
+    OpTimings,
     OutputDifference,
     OutputsCompared,
     Phase,
@@ -109,6 +111,7 @@ def run_events(
     inputs: Sequence[InputSpec] = (IMAGE,),
     converted_ns: int = 36_000_000_000,
     compile_ns: Mapping[str, int] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> list[Event]:
     """A finished run with these events; the first lane is the baseline."""
     model = source(kind)
@@ -120,7 +123,7 @@ def run_events(
         question=Question(goal=goal, cost=cost or CostSettings()),
     )
     start: list[Event] = [
-        RunStarted(time_ns=1, plan=plan, environment={}, dualscope_version="1"),
+        RunStarted(time_ns=1, plan=plan, environment=environment or {}, dualscope_version="1"),
         *(
             EngineReady(
                 time_ns=2,
@@ -139,6 +142,19 @@ def run_events(
         ort = tuple(s.label for s in lanes if s.engine is EngineKind.ORT)
         start.append(ModelConverted(time_ns=3, model=model, labels=ort, duration_ns=converted_ns))
     return [*start, *events, RunFinished(time_ns=9, reason="precision")]
+
+
+def multiplied_bytes(label: str) -> OpTimings:
+    """One traced call of one quantized operator."""
+    product = OpTiming(name="product", op_type="QGemm", start_ns=0, duration_ns=1_000_000)
+    return OpTimings(
+        time_ns=4,
+        label=label,
+        round=0,
+        ops=(product,),
+        iterations=1,
+        traced_latencies_ns=(2_000_000,),
+    )
 
 
 def session(*events: Event, **more: Any) -> Session:

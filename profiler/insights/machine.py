@@ -23,12 +23,6 @@ def physical_cores(session: Session) -> int:
     return max(1, physical * usable // logical)
 
 
-def lacks_byte_products(session: Session) -> bool:
-    """Whether it is known that the CPU can't add products of bytes in 32 bits at once."""
-    instructions = session.environment.get("cpu instructions", "")
-    return "avx2" in instructions and "vnni" not in instructions
-
-
 def _count(session: Session, kind: str) -> int:
     found = re.search(rf"(\d+) {kind}", session.environment.get("cores", ""))
     return int(found[1]) if found else 0

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from profiler.byte_sums import multiplies_bytes, overflowing
 from profiler.caveats import output_words
 from profiler.insights.base import Insight, rule, share_of
-from profiler.insights.machine import lacks_byte_products
 from profiler.session import Session
-from profiler.types import EngineKind, OperatorRow
-
-# Operators of ONNX Runtime that multiply bytes by bytes and add the products.
-BYTE_PRODUCTS = frozenset(
-    {
-        "ConvInteger",
-        "DynamicQuantizeLSTM",
-        "DynamicQuantizeMatMul",
-        "MatMulInteger",
-        "MatMulIntegerToFloat",
-        "QAttention",
-        "QGemm",
-        "QLinearConv",
-        "QLinearMatMul",
-    }
-)
 
 
 @rule
 def byte_sums_overflow(session: Session) -> Iterator[Insight]:
-    """Quantized products on a CPU that adds them in 16 bits, in a lane whose outputs differ.
-
-    Source: ONNX Runtime's documentation, "Quantize ONNX models", on U8S8 on x86-64.
-    """
-    if not lacks_byte_products(session):
-        return
+    """Quantized products on a CPU that adds them in 16 bits, in a lane whose outputs differ."""
     for label in session.labels():
-        spec = session.spec(label)
-        if spec.engine is not EngineKind.ORT or spec.device != "cpu":
-            continue
-        rows = session.operators(label)
-        found = [row for row in rows if _multiplies_bytes(row)]
+        found = overflowing(session, label)
         differs = any(
             not compared.agree and label in (compared.baseline, compared.candidate)
             for compared in session.outputs
@@ -56,9 +31,5 @@ def byte_sums_overflow(session: Session) -> Iterator[Insight]:
                 remedy="Quantize the weights to 7 bits (reduce_range=True in ONNX Runtime's "
                 "quantizer), or activations and weights both to uint8; or deploy on a CPU with "
                 "VNNI, where the outputs are to be compared again.",
-                share=share_of(rows, _multiplies_bytes),
+                share=share_of(session.operators(label), multiplies_bytes),
             )
-
-
-def _multiplies_bytes(row: OperatorRow) -> bool:
-    return row.op_type in BYTE_PRODUCTS

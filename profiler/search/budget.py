@@ -14,7 +14,7 @@ from profiler.types import LEAD_IN_NS
 LIKELY_START_S = {ORT: 1.0, TORCH: 4.0}
 # The confirmation is kept what it needs, as long as that leaves the races this share.
 LEAST_RACE_SHARE = 0.2
-CONFIRMATION_TURN_NS = 100_000_000
+CONFIRMATION_TURN_NS = 50_000_000
 # So long after its end whatever still goes on is cut off.
 GRACE_S = 2.0
 # Lanes warm up for at most this share of the time that is left, all together.

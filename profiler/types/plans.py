@@ -67,7 +67,7 @@ class LaunchRule(Struct, frozen=True, kw_only=True):
     """
 
     min_rounds: int = 10
-    warmup_s: float = 1.0
+    warmup_s: float = 0.5
     most_share: float = 0.5
 
 
@@ -159,7 +159,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     baseline: str
     warmup: WarmupRule = WarmupRule()
     stopping: StoppingRule = StoppingRule()
-    turn_ns: int = 100_000_000
+    turn_ns: int = 50_000_000
     lead_in_ns: int = LEAD_IN_NS
     traced_share: float = 0.2
     traced_iterations: int = 3

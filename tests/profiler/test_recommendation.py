@@ -23,7 +23,16 @@ from profiler.types import (
     ModelGraph,
     ModelKind,
 )
-from tests.decision_sessions import EAGER, ORT, compared, failed, rounds, session, source
+from tests.decision_sessions import (
+    EAGER,
+    ORT,
+    compared,
+    failed,
+    multiplied_bytes,
+    rounds,
+    session,
+    source,
+)
 
 COMPILED = EngineSpec(label="compiled", engine=EngineKind.TORCH_COMPILE)
 SCRIPT = EngineSpec(label="script", engine=EngineKind.TORCH_SCRIPT)
@@ -138,6 +147,29 @@ def test_a_conversion_that_changes_outputs_is_not_recommended(
         assert (result.outcome, result.label) == (Outcome.ALONE, left)
         assert any(text.startswith(f"{refused} isn't recommended") for text in result.cautions)
         assert "PAST TOLERANCE" in result.outputs
+
+
+@pytest.mark.parametrize(
+    ("instructions", "left", "barred"),
+    [("fma avx2", "eager", "onnx"), ("avx2 avx_vnni", "onnx", "eager")],
+)
+def test_sums_that_may_overflow_are_not_the_reference(
+    instructions: str, left: str, barred: str
+) -> None:
+    """The file's own engine gives what the model gives, but for its arithmetic on this CPU."""
+    found = session(
+        *rounds("eager", 8.0),
+        *rounds("onnx", 4.0),
+        multiplied_bytes("onnx"),
+        compared("eager", "onnx", agree=False),
+        kind=ModelKind.ONNX,
+        environment={"cpu instructions": instructions},
+    )
+    result = answer(found)
+    assert (result.outcome, result.label) == (Outcome.ALONE, left)
+    (caution,) = [text for text in result.cautions if "isn't recommended" in text]
+    assert caution.startswith(barred)
+    assert ("may overflow" in caution) == (barred == "onnx")
 
 
 def test_where_both_lanes_have_files_of_their_own_the_baseline_is_right() -> None:

@@ -108,7 +108,7 @@ def test_a_turn_has_as_many_calls_as_fit(run: Runner) -> None:
         label: {len(r.latencies_ns) for r in rounds if r.kind is RoundKind.TIMED}
         for label, rounds in session.rounds.items()
     }
-    assert timed == {"slow": {1}, "quick": {10_000}}
+    assert timed == {"slow": {1}, "quick": {5_000}}
 
 
 def test_drift_that_hits_both_lanes_cancels_out(run: Runner) -> None:
