@@ -1,14 +1,14 @@
 """How often does the interval hold the truth, with the stopping rule in force? By simulation.
 
-    python benchmarks/coverage.py [--runs 400]
+    python benchmarks/coverage.py [--runs 400] [--launches 8] [--rounds 20] [--used]
 
-A run has up to eight launches of 20 rounds. Each launch has an effect of its own, drawn anew, on
-the ratio; each round has noise; and in the last lines one process of ten is slower as a whole, by 5
-to 80 %. From the third launch on the interval is worked out after every
-launch, and the run ends when it is narrower than 2 %, as in `profiler.supervisor`. Three intervals
-are compared: Dualscope's, whose unit is the launch; Student's of the launches' log medians; and a
+A run has up to `--launches` launches of `--rounds` rounds. Each launch has an effect of its own,
+drawn anew, on the ratio; each round has noise; and in the last lines one process of ten is slower
+as a whole, by 5 to 80 %. From the third launch on the interval is worked out after every launch,
+and the run ends when it is narrower than 2 %, as in `profiler.supervisor`. Three intervals are
+compared: Dualscope's, whose unit is the launch; Student's of the launches' log medians; and a
 percentile bootstrap by circular moving blocks (Politis and Romano 1992) over all rounds alike, as
-if one launch were like another.
+if one launch were like another. `--used` leaves the others out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from profiler.compare import judge
 from profiler.stats import LEVEL, launches_estimate
 from profiler.types import StoppingRule, Verdict
 
-MOST_LAUNCHES, LEAST_LAUNCHES, ROUNDS = 8, 3, 20
+LEAST_LAUNCHES = 3
 RESAMPLES = 400
 FIVE_PERCENT = 1 / 1.05
 SPREADS = (0.0, 0.005, 0.01, 0.02, 0.03)
@@ -38,27 +38,27 @@ Values = NDArray[np.float64]
 Interval = Callable[[Sequence[Values]], tuple[float, float, float]]
 
 
-def spiky(rng: np.random.Generator) -> Values:
+def spiky(rng: np.random.Generator, rounds: int) -> Values:
     """2 %, and in one round of ten five times as wide."""
-    wide = 1 + 4 * (rng.random(ROUNDS) < 0.1)
-    return rng.standard_normal(ROUNDS) * 0.02 * wide
+    wide = 1 + 4 * (rng.random(rounds) < 0.1)
+    return rng.standard_normal(rounds) * 0.02 * wide
 
 
-def correlated(rng: np.random.Generator) -> Values:
+def correlated(rng: np.random.Generator, rounds: int) -> Values:
     """2 %, first-order autoregressive with coefficient 0.5."""
-    steps, found = rng.standard_normal(ROUNDS) * 0.02, np.zeros(ROUNDS)
-    for index in range(1, ROUNDS):
+    steps, found = rng.standard_normal(rounds) * 0.02, np.zeros(rounds)
+    for index in range(1, rounds):
         found[index] = 0.5 * found[index - 1] + steps[index]
     return found
 
 
-def bursts(rng: np.random.Generator) -> Values:
+def bursts(rng: np.random.Generator, rounds: int) -> Values:
     """1 %, and 40 % in bursts of three rounds or so, a third of the time."""
-    busy, on = np.zeros(ROUNDS), False
-    for index in range(ROUNDS):
+    busy, on = np.zeros(rounds), False
+    for index in range(rounds):
         on = rng.random() < (0.7 if on else 0.15)
         busy[index] = on
-    return rng.standard_normal(ROUNDS) * 0.01 + busy * rng.standard_normal(ROUNDS) * 0.4
+    return rng.standard_normal(rounds) * 0.01 + busy * rng.standard_normal(rounds) * 0.4
 
 
 NOISES = {"2 %, spikes": spiky, "2 %, correlated": correlated, "1 %, bursts": bursts}
@@ -81,8 +81,9 @@ def students(ratios: Sequence[Values]) -> tuple[float, float, float]:
     return geometric_mean([np.median(values) for values in ratios], LEVEL)
 
 
+USED = "launches (used)"
 METHODS: dict[str, Interval] = {
-    "launches (used)": launches_estimate,
+    USED: launches_estimate,
     "Student's": students,
     "bootstrap": bootstrap,
 }
@@ -91,7 +92,11 @@ METHODS: dict[str, Interval] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=400)
-    runs = parser.parse_args().runs
+    parser.add_argument("--launches", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=20, help="of each launch")
+    parser.add_argument("--used", action="store_true", help="only the interval that is in use")
+    arguments = parser.parse_args()
+    methods = {USED: METHODS[USED]} if arguments.used else METHODS
     print(
         "| launches differ by | slow processes | noise of a round | interval | truth inside "
         "| A/A called | 5 % found | launches | median width |\n" + "|---" * 9 + "|"
@@ -99,18 +104,24 @@ def main() -> int:
     cases = [(spread, 0.0, noise) for spread in SPREADS for noise in NOISES]
     cases += [(spread, SLOW_SHARE, "2 %, spikes") for spread in SPREADS]
     for spread, slow, noise in cases:
-        for name, interval in METHODS.items():
-            print(row(Truth(spread, slow, NOISES[noise]), noise, name, interval, runs), flush=True)
+        truth = Truth(spread, slow, NOISES[noise], arguments.launches, arguments.rounds)
+        for name, interval in methods.items():
+            print(row(truth, noise, name, interval, arguments.runs), flush=True)
     return 0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What launches differ by, the share of processes that are slow, and the rounds' noise."""
+    """What launches differ by, the share of processes that are slow, and the noise of a round.
+
+    A run has at most so many launches, each of so many rounds.
+    """
 
     spread: float
     slow: float
-    draw: Callable[[np.random.Generator], Values]
+    draw: Callable[[np.random.Generator, int], Values]
+    launches: int
+    rounds: int
 
     def launch(self, rng: np.random.Generator) -> Values:
         """Paired log ratios of one launch: a slow baseline raises them, a slow candidate lowers."""
@@ -118,7 +129,7 @@ class Truth:
         for sign in (1, -1):
             if rng.random() < self.slow:
                 effect += sign * np.log1p(rng.uniform(*SLOWER_BY))
-        return np.asarray(effect + self.draw(rng))
+        return np.asarray(effect + self.draw(rng, self.rounds))
 
 
 def row(truth: Truth, noise: str, name: str, interval: Interval, runs: int) -> str:
@@ -127,9 +138,12 @@ def row(truth: Truth, noise: str, name: str, interval: Interval, runs: int) -> s
     same = [one_run(rng, 1.0, truth, interval) for _ in range(runs)]
     slower = [one_run(rng, FIVE_PERCENT, truth, interval) for _ in range(runs // 2)]
     inside = np.mean([low <= 1.0 <= high for low, high, _ in same])
-    verdicts = [judge(low, high, ROUNDS * count) for low, high, count in same]
+    verdicts = [judge(low, high, truth.rounds * count) for low, high, count in same]
     called = np.mean([v in (Verdict.FASTER, Verdict.SLOWER) for v in verdicts])
-    found = np.mean([judge(low, high, ROUNDS * n) is Verdict.SLOWER for low, high, n in slower])
+    called_slower = [
+        judge(low, high, truth.rounds * n) is Verdict.SLOWER for low, high, n in slower
+    ]
+    found = np.mean(called_slower)
     launches = np.mean([count for *_, count in same])
     width = np.median([high - low for low, high, _ in same])
     return (
@@ -145,7 +159,7 @@ def one_run(
     target = StoppingRule().target_width
     ratios: list[Values] = []
     low, high = 0.0, float("inf")
-    while len(ratios) < MOST_LAUNCHES:
+    while len(ratios) < truth.launches:
         ratios.append(ratio * np.exp(truth.launch(rng)))
         if len(ratios) >= LEAST_LAUNCHES:
             centre, low, high = interval(ratios)

@@ -1,7 +1,7 @@
 """Does Dualscope's own work show in its numbers?
 
     python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned]
-    python benchmarks/overhead.py --window [--launches 8]
+    python benchmarks/overhead.py --window [--seconds 120]
 
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
@@ -9,9 +9,9 @@ order. Both are launched anew `--launches` times, and the paired ratios of their
 interval of `profiler.stats`; rounds in which the machine was slow are left out, as in any run. With
 `--aligned` the bare loop's inputs lie as Dualscope's do, and it begins on the same CPU.
 
-With `--window`: runs of two equal lanes that the window shows, against the same runs without a
-window, `--launches` times in turn. A run's figure is the median over its processes of their p50;
-the ratios of these have Student's interval.
+With `--window`: one run of two equal lanes that the window shows and plots, of which it is told
+nothing for two seconds of every four. The latencies of the same processes, told against not told,
+have the interval of the median of these pairs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -33,25 +36,34 @@ import msgspec
 import numpy as np
 
 from benchmarks.models import block_chain
-from benchmarks.ratios import geometric_mean
 from profiler.errors import ProfilerError
 from profiler.inputs import make_arrays
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.noise import noise_rule, slow_rounds
 from profiler.plan import default_plan
-from profiler.processes import judged_processes
 from profiler.recorder import record
-from profiler.session import Session
-from profiler.stats import launches_estimate
-from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo, RunPlan
+from profiler.stats import launches_estimate, median_interval
+from profiler.types import (
+    LEAD_IN_NS,
+    EngineKind,
+    EngineSpec,
+    Event,
+    Load,
+    ModelInfo,
+    Round,
+    RoundKind,
+    RunPlan,
+)
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
 TURN_NS = 50_000_000
-# Until the threads of the bare loop, which has no wait for rest, have stopped spinning.
-PAUSE_S = 0.02
-RUN_S = 20.0
+# Between a turn's last call and the next turn. The threads of the bare loop, which has no wait for
+# rest, spin for 50 ms here; and what went before has to be the same for both.
+PAUSE_S = 0.1
+# The window is told of the run in every second slice, and has some time to catch up.
+SLICE_S, CATCH_UP_S = 2.0, 0.4
 NEVER_REACHED = 1e-9
 
 # The plain script: nothing of Dualscope in it, and no options.
@@ -88,22 +100,23 @@ def main() -> int:
     parser.add_argument(
         "--aligned", action="store_true", help="the bare loop's inputs at multiples of 64 bytes"
     )
-    parser.add_argument("--window", action="store_true", help="against runs in the window")
+    parser.add_argument("--window", action="store_true", help="with a window that shows the run")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of a run in the window")
     parser.add_argument("--only", type=int, help="of the models that of this width: 160, 480, 1024")
     parser.add_argument("--in-window", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.in_window:
-        return run_in_window(arguments.in_window)
-    what = "in the window / without" if arguments.window else "Dualscope / bare"
-    more = "" if arguments.window else " slow rounds, left out |"
-    print(f"| p50 | {what} | 95 % interval | difference |{more}\n|{'---|' * (4 + bool(more))}")
+        return run_in_window(arguments.in_window, arguments.seconds)
+    what = "the window plots / waits" if arguments.window else "Dualscope / bare"
+    more = "pairs of slices" if arguments.window else "slow rounds, left out"
+    print(f"| p50 | {what} | 95 % interval | difference | {more} |\n|{'---|' * 5}")
     with tempfile.TemporaryDirectory() as folder:
         for shape in MODELS:
             model = block_chain(Path(folder), *shape)
             if arguments.only and arguments.only != shape[1]:
                 continue
             if arguments.window:
-                compare_window(model, Path(folder), arguments.launches)
+                compare_window(model, Path(folder), arguments.seconds)
             else:
                 compare(
                     model,
@@ -195,115 +208,122 @@ def one_launch(
         try:
             lane.request(load, 120.0)
             for _ in range(5):
-                lane.infer(lane.calls_in(TURN_NS), 120.0)
-                bare.median_ns(lane.calls_in(TURN_NS), 0)
+                lane.infer(lane.calls_of_turn(TURN_NS), 120.0)
+                bare.median_ns(lane.calls_of_turn(TURN_NS), 0)
                 time.sleep(PAUSE_S)
-            calls = lane.calls_in(TURN_NS)
+            calls = lane.calls_of_turn(TURN_NS)
             for _ in range(rounds):
                 found = {}
                 for name in random.sample(("lane", "bare"), 2):
                     if name == "lane":
                         timed = lane.infer(calls, 120.0, lane.lead_in(LEAD_IN_NS))
                         found[name] = float(np.median(timed.latencies_ns))
-                        continue
-                    found[name] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
-                    time.sleep(PAUSE_S)
+                        pause(timed.started_ns + sum(timed.latencies_ns))
+                    else:
+                        found[name] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
+                        pause(time.perf_counter_ns())
                 pairs.append((found["lane"], found["bare"]))
         finally:
             lane.close()
     return np.array(pairs)
 
 
-def compare_window(model: Path, folder: Path, pairs: int) -> None:
-    """Print one row."""
-    plan = plan_of(model)
-    measured = []
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--in-window", str(model)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DUALSCOPE_CONFIG": str(folder)},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().strip() == "ready"
-        for number in range(pairs):
-            found = {}
-            for where in random.sample(("window", "alone"), 2):
-                if where == "window":
-                    process.stdin.write("run\n")
-                    process.stdin.flush()
-                    found[where] = float(process.stdout.readline())
-                    continue
-                session = Session()
-                path = folder / f"{model.stem}-{number}.dualscope"
-                for event in record(plan, path, cancelled=lambda: False):
-                    session.apply(event)
-                found[where] = p50_of(session)
-            measured.append((found["window"], found["alone"]))
-    finally:
-        process.kill()
-        process.communicate()
-    values = np.array(measured)
-    ratios = values[:, 0] / values[:, 1]
-    ratio, low, high = geometric_mean(ratios)
-    print(
-        f"| {np.median(values[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
-        f"| {low:.4f} – {high:.4f} "
-        f"| {np.median(values[:, 0] - values[:, 1]) / 1e3:+.2f} µs |",
-        flush=True,
+def pause(ended_ns: int) -> None:
+    """Until `PAUSE_S` after that time of `time.perf_counter_ns`, which processes share on Linux."""
+    time.sleep(max(0.0, PAUSE_S - (time.perf_counter_ns() - ended_ns) / 1e9))
+
+
+def compare_window(model: Path, folder: Path, seconds: float) -> None:
+    """Print one row. The window is in a process of its own."""
+    subprocess.run(
+        [sys.executable, __file__, "--in-window", str(model), "--seconds", str(seconds)],
+        env={**os.environ, "DUALSCOPE_CONFIG": str(folder), "DUALSCOPE_DATA": str(folder)},
+        check=True,
     )
 
 
-def plan_of(model: Path) -> RunPlan:
-    """Two equal lanes, launched again and again for as long as the time limit says."""
-    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in ("one", "two")]
-    plan = default_plan(inspect_model(model), engines=specs, baseline="one", time_limit_s=RUN_S)
-    stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
-    return msgspec.structs.replace(plan, stopping=stopping)
-
-
-def p50_of(session: Session) -> float:
-    found = [own for label in session.labels() for own in judged_processes(session, label)]
-    return float(np.median([own.p50_ns for own in found]))
-
-
-def run_in_window(model: Path) -> int:
-    """Run the plan whenever a line comes; answer with the p50 in ns."""
+def run_in_window(model: Path, seconds: float) -> int:
+    """Show the run, and print the row when it has ended."""
     from gui import app
 
     app.prepare()
-    from PySide6.QtCore import QSocketNotifier, QTimer
+    from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     application = QApplication(sys.argv[:1])
     app.set_up(application)
     from gui.main_window import MainWindow
 
-    plan = plan_of(model)
+    slices = Slices()
     window = MainWindow()
     window.resize(1400, 880)
     window.show()
     window.graph.show_forms([("ONNX", model)])
 
-    def start() -> None:
-        sys.stdin.readline()
-        window.runs.start(plan)
-
-    def answer(error: ProfilerError | None) -> None:
+    def ended(error: ProfilerError | None) -> None:
         if error is not None:
             print(error, file=sys.stderr)
-            application.exit(1)
-            return
-        print(p50_of(window.session_model.session), flush=True)
+        else:
+            print(slices.row(), flush=True)
+        application.exit(1 if error else 0)
 
-    notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
-    notifier.activated.connect(start)
-    window.runs.ended.connect(answer)
-    QTimer.singleShot(8000, lambda: print("ready", flush=True))
-    return int(application.exec())
+    window.runs.ended.connect(ended)
+    plan = plan_of(model, seconds)
+    QTimer.singleShot(8000, lambda: window.runs.start(plan))
+    with mock.patch("gui.run_controller.record", slices.record):
+        return int(application.exec())
+
+
+def plan_of(model: Path, seconds: float) -> RunPlan:
+    """Two equal lanes, for as long as the time limit says."""
+    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in ("one", "two")]
+    plan = default_plan(inspect_model(model), engines=specs, baseline="one", time_limit_s=seconds)
+    stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
+    return msgspec.structs.replace(plan, stopping=stopping)
+
+
+class Slices:
+    """The events of a run, of which the window is told in every second slice of time.
+
+    What it isn't told waits for the next slice. Latencies are kept by lane, launch and slice.
+    """
+
+    def __init__(self) -> None:
+        self.medians: dict[tuple[str, int], dict[int, list[float]]] = defaultdict(dict)
+
+    def record(
+        self, plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]
+    ) -> Iterator[Event]:
+        """In place of `profiler.recorder.record`."""
+        waiting: list[Event] = []
+        for event in record(plan, path, cancelled=cancelled):
+            waiting.append(event)
+            now = time.monotonic()
+            number, into_s = int(now / SLICE_S), now % SLICE_S
+            if isinstance(event, Round) and event.kind is RoundKind.TIMED and into_s > CATCH_UP_S:
+                process = self.medians[event.label, event.launch]
+                process.setdefault(number, []).append(float(np.median(event.latencies_ns)))
+            if number % 2 == 0:
+                yield from waiting
+                waiting.clear()
+        yield from waiting
+
+    def row(self) -> str:
+        """Each slice in which the window was told, against the mean of those beside it."""
+        told, not_told = [], []
+        for process in self.medians.values():
+            for number, values in process.items():
+                beside = [np.median(process[n]) for n in (number - 1, number + 1) if n in process]
+                if number % 2 == 0 and beside:
+                    told.append(np.median(values))
+                    not_told.append(np.mean(beside))
+        ratios = np.array(told) / np.array(not_told)
+        low, high = median_interval(ratios)
+        difference_us = float(np.median(np.array(told) - np.array(not_told))) / 1e3
+        return (
+            f"| {np.median(not_told) / 1e6:.3f} ms | {np.median(ratios):.4f} "
+            f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {ratios.size} |"
+        )
 
 
 if __name__ == "__main__":

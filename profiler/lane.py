@@ -24,6 +24,9 @@ from profiler.types import (
 
 POLL_S = 0.1
 MAX_CALLS_A_TURN = 10_000
+# A turn has so many calls of a slow model, as long as it takes no longer than that: each turn has
+# an untimed call, too, and a single timed one tells little.
+FEW_CALLS, FEW_CALLS_NS = 3, 250_000_000
 # A lane's first call after another's turn took 12 ms longer than 38, with 460 MB of weights.
 LONG_CALL_NS = 1e9
 
@@ -117,7 +120,7 @@ class Lane:
         """How long the next turn will take; requests to an endpoint overlap."""
         if self.is_endpoint:
             return self._turn_s
-        return (self.lead_in(lead_in_ns) + self.calls_in(turn_ns)) * self.expected_ns() / 1e9
+        return (self.lead_in(lead_in_ns) + self.calls_of_turn(turn_ns)) * self.expected_ns() / 1e9
 
     def expected_ns(self) -> float:
         """Latency to plan with: the median of the last turn; one second before the first."""
@@ -128,6 +131,10 @@ class Lane:
         if self.is_endpoint:
             return self.requests
         return max(1, min(MAX_CALLS_A_TURN, int(turn_ns / max(self.expected_ns(), 1.0))))
+
+    def calls_of_turn(self, turn_ns: int) -> int:
+        """Timed calls of a turn of about that length: of slow models a few, if they take 250 ms."""
+        return max(self.calls_in(turn_ns), min(FEW_CALLS, self.calls_in(FEW_CALLS_NS)))
 
     def lead_in(self, lead_in_ns: int) -> int:
         """Untimed calls before a turn's timed ones: its caches hold what the last lane left there.

@@ -23,8 +23,9 @@ def method_note(session: Session) -> str:
         "every lane has one turn, in random order, and nothing is traced.",
         "Lanes are launched anew within a run, as time allows, since one process differs from the "
         "next. Speedup is the median over a launch's rounds of baseline latency / candidate "
-        "latency, averaged over launches (geometric mean); its 95 % interval allows for "
-        "differences between launches (a moderated t) and for stopping when it is narrow.",
+        "latency, averaged over launches (geometric mean, in which one far out counts less); its "
+        "95 % interval allows for differences between launches (a moderated t) and for stopping "
+        "when it is narrow.",
         *_lead_in(plan),
         "Threads wait for work as their engine has them wait; a turn ends when they rest, so that "
         "they take no core from the next lane.",
@@ -107,7 +108,8 @@ def noise_note(session: Session) -> str:
     rule = session.plan.noise
     slower = (
         f", or when all lanes take longer than in their quick rounds, {rule.slower_by:.0%} in the "
-        "mean, as they do where something outside of this system shares its cores"
+        "mean, as they do where something outside of this system shares its cores (a launch of "
+        "which most rounds are so counts whole)"
         if rule.slower_by is not None
         else ""
     )

@@ -42,8 +42,15 @@ class Conditions(Struct, frozen=True, kw_only=True):
 
 
 def noise_rule(cpu_count: int) -> NoiseRule:
-    """Half a core of other processes, at least 3 % of the machine: what ticks can tell apart."""
-    return NoiseRule(foreign_cpu_share=max(0.5 / max(cpu_count, 1), 0.03), slower_by=SLOWER_BY)
+    """Half a core of other processes, at least 3 % of the machine; a fifth of one that a hypervisor
+    took, at least 5 %: what ticks of 10 ms can tell apart in a turn.
+    """
+    cpus = max(cpu_count, 1)
+    return NoiseRule(
+        foreign_cpu_share=max(0.5 / cpus, 0.03),
+        steal_share=max(0.2 / cpus, 0.05),
+        slower_by=SLOWER_BY,
+    )
 
 
 def conditions(

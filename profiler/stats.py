@@ -18,7 +18,7 @@ LEVEL = 0.98
 LEAST_ROUNDS = 7
 # How far launches of a pair of lanes are apart before anything is known of them, and for how many
 # launches of its own that counts.
-LAUNCH_SPREAD = 0.01
+LAUNCH_SPREAD = 0.015
 LAUNCH_DF = 3
 # The same while there is one launch: now and then a process is slower as a whole, here by up to
 # 28 %, which one launch alone can't show.
@@ -166,12 +166,13 @@ def launches_estimate(
     ratios: Sequence[NDArray[np.float64]],
     *,
     comparisons: int = 1,
+    spread: float = LAUNCH_SPREAD,
     lone_spread: float = LONE_LAUNCH_SPREAD,
 ) -> tuple[float, float, float]:
     """(ratio, low, high) over several launches of the lanes; `ratios` has an array a launch.
 
     One process differs from the next of the same lane: where its memory lies decides about caches.
-    Measured here, launches of one lane differ by 0.2 to 2 % (docs/measurement.md). More rounds of
+    Measured here, launches of one lane differ by 0.2 to 3 % (docs/measurement.md). More rounds of
     one launch don't average that out, so that the unit is the launch: its value is the median of
     its rounds' paired ratios. The ratio is what these have in common: Huber's M-estimate (1964) of
     their logs, the mean unless one lies far out. Now and then a process is slower as a whole, up to
@@ -180,7 +181,7 @@ def launches_estimate(
     The interval is Student's, with a variance moderated by what is known beforehand (Smyth 2004,
     "Linear models and empirical Bayes methods", the moderated t): (d0 s0^2 + (K - 1) s^2) /
     (d0 + K - 1) on d0 + K - 1 degrees of freedom, where s^2 is the variance of the K launches' log
-    medians beyond that of their rounds, s0 is `LAUNCH_SPREAD` (`lone_spread` while there is one
+    medians beyond that of their rounds, s0 is `spread` (`lone_spread` while there is one
     launch) and d0 `LAUNCH_DF`. So one launch has an interval too, an honestly wide one, and two
     launches that agree by chance don't make a narrow one.
 
@@ -197,12 +198,13 @@ def launches_estimate(
         return (float(np.median(np.concatenate(ratios))), 0.0, float("inf"))
     logs = np.array([math.log(float(np.median(values))) for values in known])
     within = float(np.mean(np.square([median_error(values) for values in known])))
-    centre, variance, kept = _huber(logs, within)
-    half = _half_width(variance, within, logs.size, kept, comparisons, lone_spread)
+    centre, variance, kept = _huber(logs, within, spread)
+    known_spread = spread if logs.size > 1 else lone_spread
+    half = _half_width(variance, within, logs.size, kept, comparisons, known_spread)
     return (math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
-def _huber(logs: NDArray[np.float64], within: float) -> tuple[float, float, int]:
+def _huber(logs: NDArray[np.float64], within: float, spread: float) -> tuple[float, float, int]:
     """(centre, variance, how many count in full) of launches' log ratios.
 
     Huber 1981, Robust Statistics, 6.4 to 6.7: by reweighting from the median, with the median
@@ -217,7 +219,7 @@ def _huber(logs: NDArray[np.float64], within: float) -> tuple[float, float, int]
         return plain
     centre = float(np.median(logs))
     deviation = 1.4826 * count / (count - 0.8) * float(np.median(np.abs(logs - centre)))
-    scale = max(deviation, math.sqrt(within + LAUNCH_SPREAD**2))
+    scale = max(deviation, math.sqrt(within + spread**2))
     for _ in range(50):
         distance = np.abs(logs - centre) / scale
         weights = np.minimum(1.0, OUTLYING / np.maximum(distance, OUTLYING))
@@ -231,7 +233,7 @@ def _huber(logs: NDArray[np.float64], within: float) -> tuple[float, float, int]
 
 
 def _half_width(
-    variance: float, within: float, count: int, kept: int, comparisons: int, lone_spread: float
+    variance: float, within: float, count: int, kept: int, comparisons: int, known_spread: float
 ) -> float:
     """Of the interval around the centre of `count` launches' log ratios; see `launches_estimate`.
 
@@ -239,7 +241,6 @@ def _half_width(
     """
     own = kept - 1
     freedom = LAUNCH_DF + own
-    known_spread = LAUNCH_SPREAD if count > 1 else lone_spread
     between = (LAUNCH_DF * known_spread**2 + own * max(0.0, variance - within)) / freedom
     probability = 1 - (1 - LEVEL) / (2 * comparisons)
     normal = NormalDist().inv_cdf(probability)
@@ -268,7 +269,8 @@ def mean_ratio_interval(
     logs = np.array([math.log(float(b.mean() / c.mean())) for b, c in known])
     within = float(np.mean(np.square([_mean_error(b, c) for b, c in known])))
     variance = float(logs.var(ddof=1)) if logs.size > 1 else 0.0
-    half = _half_width(variance, within, logs.size, logs.size, comparisons, LONE_LAUNCH_SPREAD)
+    known_spread = LAUNCH_SPREAD if logs.size > 1 else LONE_LAUNCH_SPREAD
+    half = _half_width(variance, within, logs.size, logs.size, comparisons, known_spread)
     return (ratio * math.exp(-half), ratio * math.exp(half))
 
 

@@ -159,7 +159,7 @@ class _Runner:
             order = list(group.lanes.values())
             self.random.shuffle(order)
             for lane in order:
-                count = lane.calls_in(self.plan.turn_ns)
+                count = lane.calls_of_turn(self.plan.turn_ns)
                 yield from group.turn(lane, RoundKind.TIMED, self.timed_round, count)
             yield from self._look_for_others()
             self.timed_round += 1
@@ -240,13 +240,13 @@ class _Runner:
 
     def _trace_is_due(self, reason: str) -> bool:
         """The first trace after one timed round, then as long as tracing keeps to its share; at the
-        end, for whatever `reason`, of lanes that have none.
+        end, for whatever `reason`, of lanes that have none. None where tracing has no share.
 
         Where the run has to end at some time, the rounds that it needs come before the first, and
         there has to be time for it: it takes about as long as starting the lanes.
         """
         traced_s, now = self.tracing.traced_s, self.clock()
-        if now + self.group.launching_s > self.end_s:
+        if not self.plan.traced_share or now + self.group.launching_s > self.end_s:
             return False
         if traced_s == 0 and self.timed_round < self.plan.stopping.min_rounds:
             return bool(reason) or math.isinf(self.end_s)

@@ -21,11 +21,14 @@ from msgspec import Struct
 
 from profiler.compare import SAME_WITHIN
 from profiler.noise import Conditions, disturbance
-from profiler.stats import LAUNCH_SPREAD, launches_estimate, paired_ratios, usable_launches
+from profiler.stats import launches_estimate, paired_ratios, usable_launches
 from profiler.types import NoiseRule, RaceRound, Round
 
 # An arm is over the p99 limit when so many calls above it came with less than this chance.
 P99_ERROR = 0.01
+# What launches are taken to differ by, be it one: less than elsewhere, since an arm that is dropped
+# wrongly costs a chance, and the confirmation launches anew.
+RACE_SPREAD = 0.01
 # Rounds are short: seven may be over in a second, and what disturbs the machine for a second must
 # not put out an arm (one with fewer threads stands it better). A machine that is busy stays so.
 BUSY_ROUNDS = 20
@@ -132,10 +135,10 @@ def _standing(
 ) -> Standing:
     ratios = paired_ratios(arm, leader, launches=launches)
     ratio, low, high = launches_estimate(
-        # An arm that is dropped wrongly costs a chance; the confirmation launches anew.
         ratios,
         comparisons=max(1, comparisons),
-        lone_spread=LAUNCH_SPREAD,
+        spread=RACE_SPREAD,
+        lone_spread=RACE_SPREAD,
     )
     counted = usable_launches(ratios) or ratios
     return Standing(

@@ -68,7 +68,7 @@ class LaunchRule(Struct, frozen=True, kw_only=True):
 
     min_rounds: int = 10
     warmup_s: float = 0.5
-    most_share: float = 0.5
+    most_share: float = 0.65
 
 
 class NoiseRule(Struct, frozen=True, kw_only=True):

@@ -15,9 +15,10 @@ from tests.scripted_engine import Script, scripted
 @pytest.mark.parametrize(
     ("latency_ns", "lead_in", "calls"),
     [
-        (10_000, 1_000, 10_000),
-        (1_000_000, 10, 100),
-        (40_000_000, 1, 2),
+        (10_000, 1_000, 5_000),
+        (1_000_000, 10, 50),
+        (40_000_000, 1, 3),
+        (100_000_000, 1, 2),
         (900_000_000, 1, 1),
         (20_000_000_000, 0, 1),
     ],
@@ -31,4 +32,4 @@ def test_a_turn_begins_with_untimed_calls_unless_they_are_long(
     model = ModelSource(path="a.onnx", kind=ModelKind.ONNX, sha256="0", size_bytes=1)
     lane = Lane(spec, model, tmp_path, lambda: False)
     lane.infer(1, 10.0)
-    assert (lane.lead_in(LEAD_IN_NS), lane.calls_in(100_000_000)) == (lead_in, calls)
+    assert (lane.lead_in(LEAD_IN_NS), lane.calls_of_turn(50_000_000)) == (lead_in, calls)

@@ -61,9 +61,15 @@ def sample(at_s: float, freq: float | None = None, **gpu: Any) -> TelemetrySampl
     )
 
 
-@pytest.mark.parametrize(("cores", "share"), [(1, 0.5), (2, 0.25), (8, 0.0625), (64, 0.03)])
-def test_half_a_core_is_the_limit_until_ticks_are_too_coarse(cores: int, share: float) -> None:
-    assert noise_rule(cores).foreign_cpu_share == share
+@pytest.mark.parametrize(
+    ("cores", "share", "steal"),
+    [(1, 0.5, 0.2), (2, 0.25, 0.1), (8, 0.0625, 0.05), (64, 0.03, 0.05)],
+)
+def test_parts_of_a_core_are_the_limit_until_ticks_are_too_coarse(
+    cores: int, share: float, steal: float
+) -> None:
+    rule = noise_rule(cores)
+    assert (rule.foreign_cpu_share, rule.steal_share) == (share, steal)
 
 
 @pytest.mark.parametrize(

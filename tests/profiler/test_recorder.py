@@ -47,7 +47,7 @@ def test_the_file_holds_every_event(path: Path) -> None:
     assert isinstance(events[-1], RunFinished)
     session = read_session(path)
     assert session == session_of(events)
-    assert session.comparisons()[0].speedup == 1.5
+    assert session.comparisons()[0].speedup == pytest.approx(1.5)
 
 
 @pytest.mark.usefixtures("journal")

@@ -9,7 +9,7 @@ import pytest
 
 from profiler.compare import compare_rounds
 from profiler.search import racing
-from profiler.stats import LAUNCH_SPREAD, launches_estimate
+from profiler.stats import launches_estimate
 from profiler.types import NoiseRule, RaceRound, Round, RoundKind, Verdict
 
 
@@ -77,7 +77,9 @@ def test_the_interval_is_that_of_every_comparison_with_less_doubt_in_one_launch(
     compared = compare_rounds(("b", medians["b"]), ("a", medians["a"]), comparisons=3)
     assert compared is not None
     ratios = np.array(arms["b"]) / np.array(arms["a"])
-    expected = launches_estimate([ratios], comparisons=3, lone_spread=LAUNCH_SPREAD)
+    expected = launches_estimate(
+        [ratios], comparisons=3, spread=racing.RACE_SPREAD, lone_spread=racing.RACE_SPREAD
+    )
     assert (standing.ratio, standing.low, standing.high) == expected
     assert compared.speedup == standing.ratio
     assert compared.low < standing.low < standing.high < compared.high
