@@ -9,9 +9,9 @@ order. Both are launched anew `--launches` times, and the paired ratios of their
 interval of `profiler.stats`; rounds in which the machine was slow are left out, as in any run. With
 `--aligned` the bare loop's inputs lie as Dualscope's do, and it begins on the same CPU.
 
-With `--window`: one run of two equal lanes that the window shows and plots, of which it is told
-nothing for two seconds of every four. The latencies of the same processes, told against not told,
-have the interval of the median of these pairs.
+With `--window`: one run of two equal lanes that the window shows and plots. Before every second
+round it is told nothing, so that it has nothing to paint. The latencies of the same processes, in
+rounds after it painted against those beside them, have the interval of the median of these pairs.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ TURN_NS = 50_000_000
 # Between a turn's last call and the next turn. The threads of the bare loop, which has no wait for
 # rest, spin for 50 ms here; and what went before has to be the same for both.
 PAUSE_S = 0.1
-# The window is told of the run in every second slice, and has some time to catch up.
-SLICE_S, CATCH_UP_S = 2.0, 0.4
+LANES = ("one", "two")
 NEVER_REACHED = 1e-9
 
 # The plain script: nothing of Dualscope in it, and no options.
@@ -108,7 +107,7 @@ def main() -> int:
     if arguments.in_window:
         return run_in_window(arguments.in_window, arguments.seconds)
     what = "the window plots / waits" if arguments.window else "Dualscope / bare"
-    more = "pairs of slices" if arguments.window else "slow rounds, left out"
+    more = "pairs of rounds" if arguments.window else "slow rounds, left out"
     print(f"| p50 | {what} | 95 % interval | difference | {more} |\n|{'---|' * 5}")
     with tempfile.TemporaryDirectory() as folder:
         for shape in MODELS:
@@ -254,7 +253,7 @@ def run_in_window(model: Path, seconds: float) -> int:
     app.set_up(application)
     from gui.main_window import MainWindow
 
-    slices = Slices()
+    run = EveryOther()
     window = MainWindow()
     window.resize(1400, 880)
     window.show()
@@ -264,58 +263,58 @@ def run_in_window(model: Path, seconds: float) -> int:
         if error is not None:
             print(error, file=sys.stderr)
         else:
-            print(slices.row(), flush=True)
+            print(run.row(), flush=True)
         application.exit(1 if error else 0)
 
     window.runs.ended.connect(ended)
     plan = plan_of(model, seconds)
     QTimer.singleShot(8000, lambda: window.runs.start(plan))
-    with mock.patch("gui.run_controller.record", slices.record):
+    with mock.patch("gui.run_controller.record", run.record):
         return int(application.exec())
 
 
 def plan_of(model: Path, seconds: float) -> RunPlan:
     """Two equal lanes, for as long as the time limit says."""
-    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in ("one", "two")]
+    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in LANES]
     plan = default_plan(inspect_model(model), engines=specs, baseline="one", time_limit_s=seconds)
     stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
     return msgspec.structs.replace(plan, stopping=stopping)
 
 
-class Slices:
-    """The events of a run, of which the window is told in every second slice of time.
+class EveryOther:
+    """The events of a run, of which the window is told before every second round.
 
-    What it isn't told waits for the next slice. Latencies are kept by lane, launch and slice.
+    What it isn't told waits. Latencies are kept by lane, launch and round.
     """
 
     def __init__(self) -> None:
-        self.medians: dict[tuple[str, int], dict[int, list[float]]] = defaultdict(dict)
+        self.medians: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
 
     def record(
         self, plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]
     ) -> Iterator[Event]:
         """In place of `profiler.recorder.record`."""
         waiting: list[Event] = []
+        turns = 0
         for event in record(plan, path, cancelled=cancelled):
             waiting.append(event)
-            now = time.monotonic()
-            number, into_s = int(now / SLICE_S), now % SLICE_S
-            if isinstance(event, Round) and event.kind is RoundKind.TIMED and into_s > CATCH_UP_S:
-                process = self.medians[event.label, event.launch]
-                process.setdefault(number, []).append(float(np.median(event.latencies_ns)))
-            if number % 2 == 0:
+            if isinstance(event, Round) and event.kind is RoundKind.TIMED:
+                turns += 1
+                found = float(np.median(event.latencies_ns))
+                self.medians[event.label, event.launch][event.index] = found
+            if _is_told(turns // len(LANES)):
                 yield from waiting
                 waiting.clear()
         yield from waiting
 
     def row(self) -> str:
-        """Each slice in which the window was told, against the mean of those beside it."""
+        """Each round before which the window was told, against the mean of those beside it."""
         told, not_told = [], []
         for process in self.medians.values():
-            for number, values in process.items():
-                beside = [np.median(process[n]) for n in (number - 1, number + 1) if n in process]
-                if number % 2 == 0 and beside:
-                    told.append(np.median(values))
+            for index, median in process.items():
+                beside = [process[n] for n in (index - 1, index + 1) if n in process]
+                if _is_told(index) and beside:
+                    told.append(median)
                     not_told.append(np.mean(beside))
         ratios = np.array(told) / np.array(not_told)
         low, high = median_interval(ratios)
@@ -324,6 +323,10 @@ class Slices:
             f"| {np.median(not_told) / 1e6:.3f} ms | {np.median(ratios):.4f} "
             f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {ratios.size} |"
         )
+
+
+def _is_told(index: int) -> bool:
+    return index % 2 == 0
 
 
 if __name__ == "__main__":
