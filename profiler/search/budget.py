@@ -14,7 +14,9 @@ from profiler.types import LEAD_IN_NS
 LIKELY_START_S = {ORT: 1.0, TORCH: 4.0}
 # The confirmation is kept what it needs, as long as that leaves the races this share.
 LEAST_RACE_SHARE = 0.2
-CONFIRMATION_TURN_NS = 50_000_000
+# What a turn of the confirmation takes, with the untimed calls before it and until threads rest; of
+# a slow model, which has more calls in it than in a race, up to twice what it takes there.
+CONFIRMATION_TURN_S, MORE_CALLS_S = 0.11, 0.25
 # So long after its end whatever still goes on is cut off.
 GRACE_S = 2.0
 # Lanes warm up for at most this share of the time that is left, all together.
@@ -80,8 +82,8 @@ class Budget:
         needed_s = 0.0
         for family, count in lanes.items():
             pace = self.pace(family)
-            longest_s = max(pace.turn_s, turn_s(CONFIRMATION_TURN_NS))
-            needed_s += count * (pace.start_s + MIN_ROUNDS * longest_s)
+            slow_s = min(2 * pace.turn_s, pace.turn_s + MORE_CALLS_S)
+            needed_s += count * (pace.start_s + MIN_ROUNDS * max(CONFIRMATION_TURN_S, slow_s))
         return needed_s
 
     def pace(self, family: str) -> Pace:

@@ -17,7 +17,7 @@ from profiler.environment import describe_environment
 from profiler.errors import CancelledError, PlanError
 from profiler.model_forms import lane_models
 from profiler.plan import default_baseline
-from profiler.search.budget import CONFIRMATION_TURN_NS, WARMUP_SHARE, Budget, turn_s
+from profiler.search.budget import WARMUP_SHARE, Budget, turn_s
 from profiler.search.descent import UNTRIED, Descent, not_raced
 from profiler.search.race import Context
 from profiler.search.space import TORCH, Configuration, Space, leader_label, spaces
@@ -229,7 +229,6 @@ class _Search:
             baseline=default_baseline(engines),
             warmup=WarmupRule(time_limit_s=longest_s),
             stopping=StoppingRule(time_limit_s=left_s),
-            turn_ns=CONFIRMATION_TURN_NS,
             launches=LaunchRule(),
             seed=self.plan.seed,
             noise=self.plan.noise,
