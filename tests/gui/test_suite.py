@@ -66,7 +66,7 @@ def test_the_view_offers_a_suite_and_fills_in(
     assert (view.halt.isVisible(), view.begin.isVisible()) == (True, False)
     model.apply(told[half + 3 :])
     view.set_state(reason="", running=False)
-    assert column(view.table, 4)[3].startswith("1.500× [")
+    assert column(view.table, 4)[3].startswith("1.50× [")
     assert column(view.claims, 1)[0] == "confirmed"
     assert "2 of 2 encoders" in column(view.claims, 2)[0]
     assert not view.resume.isVisible()
@@ -94,7 +94,7 @@ def test_a_suite_of_a_folder_is_shown_and_its_session_opened(
     with qtbot.waitSignal(window.opener.session_opened, timeout=PATIENCE_MS):
         window.suite_view.session.click()
     assert window.session_model.path == folder / "resnet-50.dualscope"
-    assert "1.500×" in window.banner.text
+    assert "1.50×" in window.banner.text
     # The suite is still there to go on from.
     assert window.suite_view.table.rowCount() == 4
 

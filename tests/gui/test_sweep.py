@@ -83,7 +83,7 @@ def test_curves_front_heat_map_and_table_show_the_sweep(
     view.kind.setCurrentText(HEAT)
     view.kind.activated.emit(view.kind.currentIndex())
     assert (view.heat.rowCount(), view.heat.columnCount()) == (4, 2)
-    assert view.heat.item(2, 0).text() == "1.500×"  # type: ignore[union-attr]
+    assert view.heat.item(2, 0).text() == "1.50×"  # type: ignore[union-attr]
     assert view.heat.item(3, 0) is None
     view.kind.setCurrentText(FRONT)
     view.kind.activated.emit(view.kind.currentIndex())
@@ -105,7 +105,7 @@ def test_an_opened_sweep_shows_a_points_run_and_is_exported(
     assert shown.plan is not None
     assert shown.plan.inputs[0].shape == (3, 3)
     assert shown.operators("fast")
-    assert "fast is 1.500× faster than base" in window.banner.text
+    assert "fast is 1.50× faster than base" in window.banner.text
     target = tmp_path / "out.json"
     window.sweeps.export("json", target)
     qtbot.waitUntil(lambda: target.exists() and target.stat().st_size > 0, timeout=PATIENCE_MS)
