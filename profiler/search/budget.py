@@ -14,8 +14,8 @@ from profiler.types import LEAD_IN_NS
 LIKELY_START_S = {ORT: 1.0, TORCH: 4.0}
 # The confirmation is kept what it needs, as long as that leaves the races this share.
 LEAST_RACE_SHARE = 0.2
-# What a turn of the confirmation takes, with the untimed calls before it and until threads rest; of
-# a slow model, which has more calls in it than in a race, up to twice what it takes there.
+# What a turn of the confirmation takes, with the untimed calls before it and until threads rest. A
+# turn that is shorter than this in a race has more calls here, and takes up to twice as long.
 CONFIRMATION_TURN_S, MORE_CALLS_S = 0.11, 0.25
 # So long after its end whatever still goes on is cut off.
 GRACE_S = 2.0
@@ -82,8 +82,9 @@ class Budget:
         needed_s = 0.0
         for family, count in lanes.items():
             pace = self.pace(family)
-            slow_s = min(2 * pace.turn_s, pace.turn_s + MORE_CALLS_S)
-            needed_s += count * (pace.start_s + MIN_ROUNDS * max(CONFIRMATION_TURN_S, slow_s))
+            times = 2 if pace.turn_s < MORE_CALLS_S else 1
+            longest_s = max(CONFIRMATION_TURN_S, times * pace.turn_s)
+            needed_s += count * (pace.start_s + MIN_ROUNDS * longest_s)
         return needed_s
 
     def pace(self, family: str) -> Pace:

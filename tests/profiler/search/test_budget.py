@@ -9,7 +9,6 @@ from profiler.search.budget import (
     CONFIRMATION_TURN_S,
     GRACE_S,
     LEAST_RACE_SHARE,
-    MORE_CALLS_S,
     Budget,
     turn_s,
 )
@@ -40,10 +39,10 @@ def test_races_have_their_share_where_the_confirmation_needs_less() -> None:
 def test_what_the_confirmation_needs_is_kept_for_it() -> None:
     made = budget(100.0)
     made.note("ort", 4, load_s=8.0, warmup_s=4.0, turn_s=0.1)
-    made.note("torch", 1, load_s=10.0, warmup_s=1.0, turn_s=1.0)
+    made.note("torch", 1, load_s=10.0, warmup_s=1.0, turn_s=1.5)
     # Four at once on two cores: one alone takes half of their time.
     starting_s = 2 * (8.0 / 2 + 1.0) + 2 * 11.0
-    rounds_s = MIN_ROUNDS * (2 * (TURN_S + MORE_CALLS_S) + 2 * (1.0 + MORE_CALLS_S))
+    rounds_s = MIN_ROUNDS * (2 * TURN_S + 2 * 1.5)
     assert made.needed_s(made.lanes) == pytest.approx(starting_s + rounds_s)
     assert made.races_end_s == made.races_cut_s == pytest.approx(200.0 - starting_s - rounds_s)
     made.lanes["torch"] = 0
@@ -55,6 +54,9 @@ def test_the_confirmation_has_longer_turns_than_races() -> None:
     made.turn_s = 0.01
     starting_s = sum(made.pace(family).start_s for family in ("ort", "torch"))
     rounds_s = MIN_ROUNDS * 2 * CONFIRMATION_TURN_S
+    assert made.needed_s({"ort": 1, "torch": 1}) == pytest.approx(starting_s + rounds_s)
+    made.turn_s = 0.2
+    rounds_s = MIN_ROUNDS * 2 * 0.4
     assert made.needed_s({"ort": 1, "torch": 1}) == pytest.approx(starting_s + rounds_s)
 
 
