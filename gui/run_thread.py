@@ -1,8 +1,8 @@
 """The run's thread: drains a recorded run or sweep into a queue that the window pulls from.
 
 Where no core is left for the window, it paints between turns only: the thread begins the next turn
-when the window has shown the last one. A window that paints as it likes made calls on two cores up
-to twice as long (`docs/measurement.md`).
+when the window has shown the last one, and the threads that draw it rest. A window that paints as
+it likes made calls on two cores up to twice as long (`docs/measurement.md`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterator
 from PySide6.QtCore import QObject, QThread, Signal
 
 from profiler.errors import CancelledError, ProfilerError
+from profiler.rest import wait_for_rest
 from profiler.types import Event, Phase, Progress, RaceRound, Round
 
 # Often enough to look live; a picture takes some 20 ms.
 SHOW_INTERVAL_S = 0.25
 # A window that is busy with something else doesn't hold up the run.
 SHOW_LIMIT_S = 2.0
+# What was painted is put on the screen with the next picture of its own: 60 a second.
+FRAME_S = 0.02
 STILL_PHASES = (Phase.WARMING_UP, Phase.MEASURING)
 
 
@@ -84,7 +87,8 @@ class RunThread(QThread):
             return
         self._shown.clear()
         self.turn_over.emit()
-        self._shown.wait(SHOW_LIMIT_S)
+        if self._shown.wait(SHOW_LIMIT_S):
+            wait_for_rest(quiet_s=FRAME_S)
         self._shown_at_s = time.monotonic()
 
     # Qt overrides

@@ -5,6 +5,8 @@ the next region start fast, and deployments have it: threads that sleep at once 
 passive) made PyTorch 1.9 times slower here and its rounds jump, since a woken thread often shares
 the waker's core (`docs/measurement.md`). So threads wait as the engine has them wait, and a turn
 isn't over before they rest.
+
+A window that has painted has threads that go on, too: those that draw what it shows.
 """
 
 from __future__ import annotations
@@ -23,17 +25,26 @@ LIMIT_S = 0.25
 THREADS = Path("/proc/self/task")
 
 
-def wait_for_rest(limit_s: float = LIMIT_S) -> bool:
+def wait_for_rest(limit_s: float = LIMIT_S, quiet_s: float = 0.0) -> bool:
     """Sleep until no other thread of this process runs; False at the limit.
 
-    Where the system doesn't tell the state of threads: until they take less than a fifth of a core.
+    `quiet_s`: until none has run for so long, where threads hand on work to each other at times of
+    their own. Where the system doesn't tell the state of threads: until they take less than a fifth
+    of a core.
     """
-    deadline = time.perf_counter() + limit_s
+    clock = time.perf_counter
+    deadline = clock() + limit_s
+    quiet_at = clock() + quiet_s
     busy = _others_run if THREADS.is_dir() else _takes_time
-    while busy():
-        if time.perf_counter() >= deadline:
-            return False
-    return True
+    while True:
+        if busy():
+            quiet_at = clock() + quiet_s
+            if clock() >= deadline:
+                return False
+        elif clock() >= quiet_at:
+            return True
+        else:
+            time.sleep(WINDOW_S)
 
 
 def _others_run() -> bool:

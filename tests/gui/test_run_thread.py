@@ -37,11 +37,12 @@ def turns(begun: list[int], *, cancelled: Callable[[], bool]) -> Iterator[Event]
 
 
 @pytest.mark.parametrize("shares_cores", [True, False])
-def test_a_turn_begins_when_the_window_has_painted_unless_it_has_a_core_of_its_own(
+def test_a_turn_begins_when_the_window_has_painted_and_rests_unless_it_has_its_own_core(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, shares_cores: bool
 ) -> None:
     begun: list[int] = []
     seen: list[int] = []
+    rested: list[int] = []
     monkeypatch.setattr(run_thread, "SHOW_INTERVAL_S", 0.0)
     monkeypatch.setattr(run_thread, "SHOW_LIMIT_S", 60.0)
     thread = RunThread(partial(turns, begun), shares_cores=shares_cores)
@@ -51,9 +52,16 @@ def test_a_turn_begins_when_the_window_has_painted_unless_it_has_a_core_of_its_o
         seen.append(len(begun))
         thread.shown()
 
+    def wait_for_rest(quiet_s: float) -> None:
+        assert quiet_s > 0
+        rested.append(len(begun))
+
+    monkeypatch.setattr(run_thread, "wait_for_rest", wait_for_rest)
+
     thread.turn_over.connect(paint)
     with qtbot.waitSignal(thread.finished, timeout=PATIENCE_MS):
         thread.start()
     assert thread.error is None
     assert len(thread.take()) == TURNS + 1
     assert seen == (list(range(1, TURNS + 1)) if shares_cores else [])
+    assert rested == seen

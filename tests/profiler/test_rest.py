@@ -60,6 +60,26 @@ def test_an_idle_process_rests() -> None:
     assert rest.wait_for_rest(limit_s=30.0)
 
 
+def test_threads_that_hand_on_work_rest_when_none_has_run_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They run from 0 to 2, 6 to 8 and 20 to 22 windows."""
+    script = ScriptedTime(0.0, 0.0)
+    spans = [(start * rest.WINDOW_S, (start + 2) * rest.WINDOW_S) for start in (0, 6, 20)]
+
+    def others_run() -> bool:
+        running = any(start <= script.now_s < end - 1e-9 for start, end in spans)
+        if running:
+            script.sleep(rest.WINDOW_S)
+        return running
+
+    monkeypatch.setattr(rest, "time", script)
+    monkeypatch.setattr(rest, "THREADS", Path("/"))
+    monkeypatch.setattr(rest, "_others_run", others_run)
+    assert rest.wait_for_rest(limit_s=100 * rest.WINDOW_S, quiet_s=5.5 * rest.WINDOW_S)
+    assert script.now_s == pytest.approx(14 * rest.WINDOW_S)
+
+
 def work() -> None:
     """A second or so without the interpreter, as an engine's threads do."""
     hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000)
