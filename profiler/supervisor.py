@@ -47,6 +47,8 @@ __all__ = ["default_plan", "run"]
 LOOK_INTERVAL_S = 2.0
 # A launch waits for undisturbed rounds until it has so many times the rounds that it needs.
 MOST_WAITING = 3
+# Of the time limit: a first trace that takes no longer may come before a verdict's rounds.
+FIRST_TRACE_SHARE = 0.25
 
 
 def run(
@@ -90,6 +92,8 @@ class _Runner:
         self.random = random.Random(self.plan.seed)
         self.timed_round = 0
         self.measuring_since = 0.0
+        # Up to this launch.
+        self.traced_before_s = 0.0
         self.processes: ProcessTable | None = None
         self.looked_s = 0.0
 
@@ -173,6 +177,7 @@ class _Runner:
             if self._launch_is_due():
                 yield self._measuring_progress(width, launch=group.launch + 1)
                 yield from group.launch_again()
+                self.traced_before_s = self.tracing.traced_s
         return "all lanes failed"
 
     def _launch_is_due(self) -> bool:
@@ -188,7 +193,8 @@ class _Runner:
         if not enough or now - group.launched_s < least_s:
             return False
         # A round takes longer than its calls: threads come to rest after each turn.
-        round_s = max(self._round_s(), (now - group.launched_s) / len(of_this))
+        rounds_s = now - group.launched_s - (self.tracing.traced_s - self.traced_before_s)
+        round_s = max(self._round_s(), rounds_s / len(of_this))
         end_s = now - self.measuring_since + group.launching_s + rule.min_rounds * round_s
         return len(group.lanes) > 1 and end_s <= self._time_limit_s()
 
@@ -242,14 +248,16 @@ class _Runner:
         """The first trace after one timed round, then as long as tracing keeps to its share; at the
         end, for whatever `reason`, of lanes that have none. None where tracing has no share.
 
-        Where the run has to end at some time, the rounds that it needs come before the first, and
-        there has to be time for it: it takes about as long as starting the lanes.
+        It takes about as long as starting the lanes. Where that is much of the time limit, or the
+        run has to end at some time, the rounds that a verdict needs come before the first; where it
+        has to end, there has to be time for it, too.
         """
-        traced_s, now = self.tracing.traced_s, self.clock()
-        if not self.plan.traced_share or now + self.group.launching_s > self.end_s:
+        traced_s, now, group = self.tracing.traced_s, self.clock(), self.group
+        if not self.plan.traced_share or now + group.launching_s > self.end_s:
             return False
         if traced_s == 0 and self.timed_round < self.plan.stopping.min_rounds:
-            return bool(reason) or math.isinf(self.end_s)
+            early = group.launching_s <= FIRST_TRACE_SHARE * self._time_limit_s()
+            return bool(reason) or (early and math.isinf(self.end_s))
         return bool(reason) or traced_s <= self.plan.traced_share * (now - self.measuring_since)
 
     def _measuring_progress(self, width: float | None, launch: int | None = None) -> Progress:

@@ -50,6 +50,8 @@ class Script:
     # So many launches load before `load_error` comes.
     loads_well: int = 0
     trace_error: Failed | None = None
+    # As long as its calls would take, if not said.
+    trace_s: float | None = None
     dies_at_turn: int | None = None
     hangs_at_turn: int | None = None
     hangs_in_trace: bool = False
@@ -179,7 +181,8 @@ class ScriptedProcess:
                 if script.hangs_in_trace:
                     return None
                 op = OpTiming(name="a", op_type="Conv", start_ns=0, duration_ns=9)
-                self._owed_s = next(self._turns) * iterations / 1e9
+                calls_s = next(self._turns) * iterations / 1e9
+                self._owed_s = calls_s if script.trace_s is None else script.trace_s
                 traced = Traced(started_ns=0, latencies_ns=(9,) * iterations, ops=(op,))
                 return script.trace_error or traced
             case TryInputs(inputs=inputs, iterations=iterations):

@@ -149,10 +149,34 @@ def test_a_run_that_has_to_end_measures_first_and_then_traces(
 ) -> None:
     scripts = {"a": steady(3_000_000), "b": steady(2_000_000)}
     run(scripts, end_s=20.0)
+    assert timed_turns_before_a_trace(journal) == 20
+
+
+@pytest.mark.parametrize(
+    ("load_s", "turns"), [pytest.param(1.0, 2, id="quick"), pytest.param(2.0, 20, id="slow")]
+)
+def test_the_first_trace_comes_before_a_verdict_only_where_it_takes_little_of_the_time(
+    run: Runner, journal: Journal, load_s: float, turns: int
+) -> None:
+    scripts = {"a": steady(3_000_000, load_s=load_s), "b": steady(2_000_000)}
+    run(scripts, time_limit_s=8.0, target_width=0.001)
+    assert timed_turns_before_a_trace(journal) == turns
+
+
+def timed_turns_before_a_trace(journal: Journal) -> int:
+    """Of all lanes; a verdict takes ten rounds."""
     before = journal[: journal.index(("a", "Trace"))]
-    # Warm-up, then the ten rounds that a verdict takes.
     warmup = journal.index(("a", "SaveOutputs"))
-    assert sum(command == "Infer" for _, command in before[warmup:]) == 20
+    return sum(command == "Infer" for _, command in before[warmup:])
+
+
+def test_traces_have_no_part_in_how_long_the_rounds_of_a_launch_will_take(
+    run: Runner, journal: Journal
+) -> None:
+    """Nine of eighteen seconds are left, for a launch of a second and rounds of another."""
+    lanes = {label: steady(10_000_000, load_s=1.0, trace_s=4.0) for label in "ab"}
+    run(lanes, time_limit_s=18.0, target_width=0.001)
+    assert ("a", "launch 1") in journal
 
 
 def test_all_lanes_are_asked_to_leave_before_the_first_is_waited_for(
