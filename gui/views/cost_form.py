@@ -35,15 +35,27 @@ class CostForm(QWidget):
     def __init__(self, settings: CostSettings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.prices = QTableWidget(0, 2, self)
-        self.prices.setHorizontalHeaderLabels(["Device", "Price per hour"])
-        self.prices.verticalHeader().hide()
-        self.prices.verticalHeader().setDefaultSectionSize(26)
-        header = self.prices.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.prices.setFixedHeight(128)
-        self.prices.setToolTip(
-            "cpu: a machine without a GPU; cuda: one with any GPU; or a GPU's name, or cuda:0"
-        )
+        self.currency = QLineEdit(self)
+        self.requests = self._number(0, "not told", "Samples; a call takes a batch of them")
+        self.utilization = self._number(1, "", "Share of its paid time that a machine works")
+        self.replicas = QSpinBox(self)
+        self.kwh = self._number(4, "not told", "Counts where a lane's GPU told its power")
+        self.own = self._number(2, "", "Your work on converting and checking, once")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 10, 8)
+        layout.addLayout(self._above_prices())
+        layout.addWidget(self.prices)
+        layout.addLayout(self._fields())
+        layout.addStretch(1)
+        self._set_up_prices()
+        self._show(settings)
+        self.prices.itemChanged.connect(self._on_edited)
+        self.currency.editingFinished.connect(self._on_edited)
+        self.replicas.valueChanged.connect(self._on_edited)
+        for box in (self.requests, self.utilization, self.kwh, self.own):
+            box.valueChanged.connect(self._on_edited)
+
+    def _above_prices(self) -> QHBoxLayout:
         add, remove = QToolButton(self), QToolButton(self)
         add.setText("+")
         add.setToolTip("Add a device")
@@ -53,23 +65,30 @@ class CostForm(QWidget):
         remove.clicked.connect(self._on_remove)
         caption = QLabel("Prices", self)
         caption.setProperty("role", "heading")
-        above = QHBoxLayout()
-        above.addWidget(caption)
-        above.addStretch(1)
-        above.addWidget(add)
-        above.addWidget(remove)
-        self.currency = QLineEdit(self)
+        layout = QHBoxLayout()
+        layout.addWidget(caption)
+        layout.addStretch(1)
+        layout.addWidget(add)
+        layout.addWidget(remove)
+        return layout
+
+    def _set_up_prices(self) -> None:
+        self.prices.setHorizontalHeaderLabels(["Device", "Price per hour"])
+        self.prices.verticalHeader().hide()
+        self.prices.verticalHeader().setDefaultSectionSize(26)
+        self.prices.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.prices.setFixedHeight(128)
+        self.prices.setToolTip(
+            "cpu: a machine without a GPU; cuda: one with any GPU; or a GPU's name, or cuda:0"
+        )
+
+    def _fields(self) -> QFormLayout:
         self.currency.setPlaceholderText("EUR, USD …")
         self.currency.setMaxLength(8)
-        self.requests = self._number(0, "not told", "Samples; a call takes a batch of them")
-        self.utilization = self._number(1, "", "Share of its paid time that a machine works")
         self.utilization.setRange(1, 100)
         self.utilization.setSuffix(" %")
-        self.replicas = QSpinBox(self)
         self.replicas.setRange(1, 1_000_000)
         self.replicas.setToolTip("Machines that are kept on at the least")
-        self.kwh = self._number(4, "not told", "Counts where a lane's GPU told its power")
-        self.own = self._number(2, "", "Your work on converting and checking, once")
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for text, field in (
@@ -83,18 +102,7 @@ class CostForm(QWidget):
             # The largest number that fits in would make the form wider than its column.
             field.setMinimumWidth(FIELD_WIDTH)
             form.addRow(text, field)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 8, 10, 8)
-        layout.addLayout(above)
-        layout.addWidget(self.prices)
-        layout.addLayout(form)
-        layout.addStretch(1)
-        self._show(settings)
-        self.prices.itemChanged.connect(self._on_edited)
-        self.currency.editingFinished.connect(self._on_edited)
-        self.replicas.valueChanged.connect(self._on_edited)
-        for box in (self.requests, self.utilization, self.kwh, self.own):
-            box.valueChanged.connect(self._on_edited)
+        return form
 
     def settings(self) -> CostSettings:
         """What stands in the form; a row without a device or a price counts for nothing."""

@@ -1,4 +1,4 @@
-"""Plots of a sweep: curves with their intervals, the Pareto front, a heat map of two axes."""
+"""Plots of a sweep: curves with their intervals, the Pareto front."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QApplication,
-    QHeaderView,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
 from gui import theme
-from gui.views.keyboard import on_chosen
 from profiler.sweep.axes import is_number
 from profiler.types import Estimate
 
@@ -184,55 +179,3 @@ def _faint(colour: QColor) -> QColor:
     found = QColor(colour)
     found.setAlpha(50)
     return found
-
-
-class HeatMap(QTableWidget):
-    """A cell a point of two axes. Signal `point_chosen(index)` of the cell that is chosen."""
-
-    point_chosen = Signal(int)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        for header in (self.horizontalHeader(), self.verticalHeader()):
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            header.setMinimumSectionSize(24)
-        on_chosen(self, self._on_cell_chosen)
-
-    def draw(
-        self,
-        columns: Sequence[str],
-        rows: Sequence[str],
-        cells: dict[tuple[int, int], tuple[int, str, str, QColor]],
-    ) -> None:
-        """Cells by (row, column): the point's index, its text, what stands in the tip, a colour."""
-        self.clear()
-        self.setRowCount(len(rows))
-        self.setColumnCount(len(columns))
-        self.setHorizontalHeaderLabels(list(columns))
-        self.setVerticalHeaderLabels(list(rows))
-        for (row, column), (index, text, tip, colour) in cells.items():
-            item = QTableWidgetItem(text)
-            item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-            item.setToolTip(tip)
-            item.setData(Qt.ItemDataRole.UserRole, index)
-            item.setBackground(colour)
-            ground = _over(colour, theme.base())
-            item.setForeground(QColor("#101418" if ground.lightness() > 140 else "#f4f6f8"))
-            self.setItem(row, column, item)
-
-    def _on_cell_chosen(self, item: QTableWidgetItem) -> None:
-        index = item.data(Qt.ItemDataRole.UserRole)
-        if index is not None:
-            self.point_chosen.emit(int(index))
-
-
-def _over(colour: QColor, ground: QColor) -> QColor:
-    """What a translucent colour looks like there."""
-    share = colour.alphaF()
-    mixed = [
-        round(share * a + (1 - share) * b)
-        for a, b in zip(colour.getRgb()[:3], ground.getRgb()[:3], strict=True)  # type: ignore[index]
-    ]
-    return QColor(*mixed)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QShowEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSplitter,
     QStackedWidget,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -24,15 +18,14 @@ from PySide6.QtWidgets import (
 from gui import theme
 from gui.reasons import NO_MODEL, allow
 from gui.sweep_model import SweepModel
-from gui.views.keyboard import on_chosen
 from gui.views.menu_button import export_menu, menu_button
-from gui.views.sweep_plots import HeatMap, Series, SweepPlot
-from profiler.compare import lane_name, plain
-from profiler.intervals import ends_text, value_text
+from gui.views.sweep_heat import HeatMap, figures
+from gui.views.sweep_plots import Series, SweepPlot
+from gui.views.sweep_table import SweepTable
+from profiler.compare import lane_name
 from profiler.sweep.axes import describe, is_number, unit_of
 from profiler.sweep.exporters import FORMATS
 from profiler.sweep.results import (
-    LanePoint,
     axis_winners,
     comparison,
     crossings,
@@ -43,11 +36,10 @@ from profiler.sweep.results import (
     slices,
 )
 from profiler.sweep.state import PointResult, Sweep
-from profiler.sweep.table import Row, progress_text, rows, speedup_text
+from profiler.sweep.table import progress_text
 
 # As the plots' symbols.
 MARKS = ("●", "■", "▼", "◆", "⬟", "⬢")
-ROW_HEIGHT = 24
 CURVES, FRONT, HEAT = "Curves", "Throughput and p99", "Heat map"
 EMPTY = "A sweep measures the model at several values: batch sizes, threads, precisions, callers …"
 
@@ -79,12 +71,12 @@ class SweepView(QWidget):
         self.plots = [SweepPlot(title, self) for title in ("Latency, ms", "Samples/s", "Speedup")]
         self.front = SweepPlot("p99 latency, ms; rings: nothing is better in both", self)
         self.heat = HeatMap(self)
-        self.table = QTableWidget(self)
+        self.table = SweepTable(self)
         self._build()
         for plot in (*self.plots, self.front):
             plot.point_chosen.connect(self.point_chosen)
         self.heat.point_chosen.connect(self.point_chosen)
-        on_chosen(self.table, self._on_row_chosen)
+        self.table.point_chosen.connect(self._on_row_chosen)
         for box in (self.kind, self.along, self.rest, self.figure):
             box.activated.connect(self._draw)
         model.changed.connect(self._on_changed)
@@ -146,7 +138,6 @@ class SweepView(QWidget):
         self.pages = QStackedWidget(self)
         for page in (curves, self.front, self.heat):
             self.pages.addWidget(page)
-        self._build_table()
         self.body = QSplitter(Qt.Orientation.Vertical, self)
         self.body.addWidget(self.pages)
         self.body.addWidget(self.table)
@@ -160,16 +151,6 @@ class SweepView(QWidget):
         layout.addWidget(self.body, 1)
         # Keeps the text at the top while there is no sweep.
         layout.addStretch()
-
-    def _build_table(self) -> None:
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setShowGrid(False)
-        self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        self.table.verticalHeader().hide()
-        self.table.setToolTip("Double-click a row, or press Enter, to open that point's run")
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setStretchLastSection(True)
 
     def _show_buttons(self) -> None:
         sweep = self._model.sweep
@@ -209,7 +190,7 @@ class SweepView(QWidget):
         self.progress.setText(text)
         self.legend.setText(self._legend(sweep))
         self._fill_boxes(sweep)
-        self._fill_table(sweep)
+        self.table.show_sweep(sweep)
         self._draw()
 
     def _unit(self) -> str:
@@ -231,14 +212,7 @@ class SweepView(QWidget):
         axes = sweep.plan.axes
         _fill(self.kind, [CURVES, FRONT, *([HEAT] if len(axes) > 1 else [])])
         _fill(self.along, [f"along {axis.name}" for axis in axes])
-        names = {spec.label: lane_name(spec) for spec in sweep.plan.plan.engines}
-        others = [label for label in names if label != sweep.plan.plan.baseline]
-        self._figures = [
-            *(("speedup", label, f"Speedup of {names[label]}") for label in others),
-            *(("latency", label, f"Latency of {name}") for label, name in names.items()),
-            *(("throughput", label, f"{self._unit()} of {name}") for label, name in names.items()),
-        ]
-        _fill(self.figure, [text for _, _, text in self._figures])
+        _fill(self.figure, [figure.text for figure in figures(sweep)])
 
     def _draw(self) -> None:
         sweep = self._model.sweep
@@ -257,7 +231,7 @@ class SweepView(QWidget):
         if kind == FRONT:
             self._draw_front(sweep)
         elif kind == HEAT:
-            self._draw_heat(sweep)
+            self.heat.show_figure(sweep, figures(sweep)[max(0, self.figure.currentIndex())])
         else:
             chosen = list(found.values())[max(0, self.rest.currentIndex())] if found else []
             self._draw_curves(sweep, axis, chosen)
@@ -313,77 +287,7 @@ class SweepView(QWidget):
             ],
         )
 
-    def _draw_heat(self, sweep: Sweep) -> None:
-        """The first axis down, the second across; a third at its first value."""
-        assert sweep.plan is not None
-        first, second, *more = sweep.plan.axes
-        kind, label, _ = self._figures[max(0, self.figure.currentIndex())]
-        kept = {}
-        for result in sweep.done():
-            row, column, *rest = result.point.values
-            if all(value == axis.values[0] for value, axis in zip(rest, more, strict=True)):
-                kept[first.values.index(row), second.values.index(column)] = result
-        cells = {}
-        for place, (value, text, tip) in self._heat_values(sweep, kind, label, kept).items():
-            colour = self._heat_colour(sweep, kind, label, value)
-            cells[place] = (kept[place].point.index, text, tip, colour)
-        self.heat.draw(
-            [f"{second.name} {value}" for value in second.values],
-            [f"{first.name} {value}" for value in first.values],
-            cells,
-        )
-
-    def _heat_values(
-        self, sweep: Sweep, kind: str, label: str, kept: dict[tuple[int, int], PointResult]
-    ) -> dict[tuple[int, int], tuple[float, str, str]]:
-        """From 0 to 1, or for speedups from -1 to 1, with text and tip."""
-        assert sweep.plan is not None
-        found: dict[tuple[int, int], tuple[float, str, str]] = {}
-        for place, result in kept.items():
-            pair = comparison(result, sweep.plan.plan.baseline, label)
-            point = lane_point(result, label)
-            if kind == "speedup" and pair is not None:
-                sure = pair.verdict.value in ("faster", "slower")
-                text = f"{value_text(pair.estimate)}×{'' if sure else ' ?'}"
-                found[place] = (math.log2(pair.speedup), text, speedup_text(pair))
-            elif kind != "speedup" and point is not None:
-                found[place] = _heat_of(kind, point)
-        largest = max((abs(value) for value, _, _ in found.values()), default=0.0) or 1.0
-        return {place: (v / largest, text, tip) for place, (v, text, tip) in found.items()}
-
-    def _heat_colour(self, sweep: Sweep, kind: str, label: str, value: float) -> QColor:
-        """The faster lane's own colour, the stronger the further apart they are."""
-        assert sweep.plan is not None
-        labels = sweep.labels()
-        ahead = label if kind != "speedup" or value > 0 else sweep.plan.plan.baseline
-        colour = theme.lane_colour(labels.index(ahead))
-        colour.setAlphaF(min(1.0, 0.06 + 0.8 * abs(value)))
-        return colour
-
-    def _fill_table(self, sweep: Sweep) -> None:
-        assert sweep.plan is not None
-        names = [axis.name for axis in sweep.plan.axes]
-        header = [*names, "Lane", "p50 ms", "95 %", "p99 ms", self._unit(), "Speedup", "Note"]
-        found = rows(sweep)
-        bar = self.table.verticalScrollBar()
-        place = bar.value()
-        self.table.setColumnCount(len(header))
-        self.table.setHorizontalHeaderLabels(header)
-        self.table.setRowCount(len(found))
-        for number, row in enumerate(found):
-            cells = [*row.values, row.name, *_figures(row)]
-            for column, text in enumerate(cells):
-                item = QTableWidgetItem(text)
-                item.setData(Qt.ItemDataRole.UserRole, row.index)
-                item.setToolTip(text if column == len(cells) - 1 else "")
-                if len(names) < column < len(cells) - 1:
-                    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    item.setTextAlignment(right)
-                self.table.setItem(number, column, item)
-        bar.setValue(place)
-
-    def _on_row_chosen(self, item: QTableWidgetItem) -> None:
-        index = int(item.data(Qt.ItemDataRole.UserRole))
+    def _on_row_chosen(self, index: int) -> None:
         result = self._model.sweep.results.get(index)
         if result is not None and result.session.plan is not None:
             self.point_chosen.emit(index)
@@ -394,28 +298,6 @@ class SweepView(QWidget):
         super().showEvent(event)
         if self._old:
             self._refresh()
-
-
-def _figures(row: Row) -> list[str]:
-    if row.figures is None:
-        return ["", "", "", "", "", row.reason or row.state]
-    stats, latency = row.figures.stats, row.figures.latency_ns
-    return [
-        f"{stats.p50_ns / 1e6:.4g}",
-        ends_text(latency.scaled(1e-6)),
-        f"{stats.p99_ns / 1e6:.4g}",
-        plain(row.figures.throughput.value),
-        speedup_text(row.speedup) if row.speedup else "",
-        "outputs differ, past tolerance" if row.agree is False else row.reason,
-    ]
-
-
-def _heat_of(kind: str, point: LanePoint) -> tuple[float, str, str]:
-    if kind == "latency":
-        found = point.latency_ns.scaled(1e-6)
-        return found.value, f"{found.value:.3g} ms", f"{ends_text(found)} ms"
-    found = point.throughput
-    return found.value, plain(found.value), f"{ends_text(found)} a second"
 
 
 def _fill(box: QComboBox, texts: list[str]) -> None:

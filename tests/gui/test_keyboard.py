@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.lane_dialog import LaneDialog
 from gui.main_window import MainWindow
-from gui.views.sweep_plots import HeatMap
+from gui.views.sweep_heat import HeatMap
 from tests.gui.driving import PATIENCE_MS, open_session, wait_for_graph
 
 MOST_STEPS = 80
