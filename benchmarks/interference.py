@@ -2,7 +2,7 @@
 
     python benchmarks/interference.py [--rounds 60]
 
-For each engine: turns of 100 ms straight after an idle pause, and straight after another lane's
+For each engine: turns of 50 ms straight after an idle pause, and straight after another lane's
 turn, in random order; the paired ratio of the medians with its interval.
 """
 
@@ -25,7 +25,7 @@ from profiler.lane import Lane
 from profiler.stats import median_interval
 from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Latencies, Load
 
-TURN_NS = 100_000_000
+TURN_NS = 50_000_000
 IDLE_S = 0.1
 LANES = {
     "ONNX Runtime": EngineSpec(label="ort", engine=EngineKind.ORT),

@@ -23,9 +23,9 @@ from benchmarks.models import DEMO, block_chain
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.stats import median_interval
-from profiler.types import EngineKind, EngineSpec, Load, ModelInfo
+from profiler.types import LEAD_IN_NS, EngineKind, EngineSpec, Load, ModelInfo
 
-TURN_NS = 60_000_000
+TURN_NS = 50_000_000
 # Half-width of an interval at the level of `profiler.stats`, in standard errors.
 STANDARD_ERRORS = 2.33
 
@@ -53,10 +53,14 @@ def compare(info: ModelInfo, engine: EngineKind, folder: Path, launches: int, ro
             name = f"{Path(info.source.path).stem}-{spec.label}"
             lane = Lane(spec, info.source, folder / name, lambda: False)
             lanes.append(lane)
-            work_dir = str(lane.work_dir)
-            lane.request(
-                Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=work_dir), 120.0
+            load = Load(
+                spec=spec,
+                model=info.source,
+                inputs=info.inputs,
+                work_dir=str(lane.work_dir),
+                launch=number,
             )
+            lane.request(load, 120.0)
             lane.infer(10, 120.0)
             lane.infer(lane.calls_in(500_000_000), 120.0)
         found = np.array([one_round(lanes) for _ in range(rounds)])
@@ -83,7 +87,7 @@ def one_round(lanes: list[Lane]) -> list[float]:
     medians = [0.0] * len(lanes)
     for number in random.sample(range(len(lanes)), len(lanes)):
         lane = lanes[number]
-        reply = lane.infer(lane.calls_in(TURN_NS), 120.0)
+        reply = lane.infer(lane.calls_in(TURN_NS), 120.0, lane.lead_in(LEAD_IN_NS))
         medians[number] = float(np.median(reply.latencies_ns))
     return medians
 

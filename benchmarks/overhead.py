@@ -1,7 +1,6 @@
 """Does Dualscope's own work show in its numbers?
 
-    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned]
-    python benchmarks/overhead.py --window [--seconds 120]
+    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned] [--one-process]
 
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
@@ -9,9 +8,8 @@ order. Both are launched anew `--launches` times, and the paired ratios of their
 interval of `profiler.stats`; rounds in which the machine was slow are left out, as in any run. With
 `--aligned` the bare loop's inputs lie as Dualscope's do, and it begins on the same CPU.
 
-With `--window`: one run of two equal lanes that the window shows and plots. Before every second
-round it is told nothing, so that it has nothing to paint. The latencies of the same processes, in
-rounds after it painted against those beside them, have the interval of the median of these pairs.
+With `--one-session` the bare loop runs in the process in which Dualscope's engine answers, and on
+its session: what is left out is how processes and sessions differ, several percent.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ import argparse
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -33,29 +31,27 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec
 import numpy as np
 
 from benchmarks.models import block_chain
-from profiler.errors import ProfilerError
 from profiler.inputs import make_arrays
 from profiler.jobs import inspect_model
 from profiler.lane import Lane
 from profiler.noise import noise_rule, slow_rounds
-from profiler.plan import default_plan
-from profiler.recorder import record
-from profiler.stats import launches_estimate, median_interval
+from profiler.placement import begin_on_first_cpu
+from profiler.rest import wait_for_rest
+from profiler.stats import LAUNCH_SPREAD, launches_estimate
 from profiler.types import (
     LEAD_IN_NS,
     EngineKind,
     EngineSpec,
-    Event,
+    Infer,
+    Latencies,
     Load,
+    Loaded,
     ModelInfo,
-    Round,
-    RoundKind,
-    RunPlan,
 )
+from profiler.worker import Worker
 
 # Blocks, width and rows: about 0.1, 2 and 50 ms on two cores.
 MODELS = ((30, 160, 8), (100, 480, 8), (110, 1024, 48))
@@ -63,8 +59,11 @@ TURN_NS = 50_000_000
 # Between a turn's last call and the next turn. The threads of the bare loop, which has no wait for
 # rest, spin for 50 ms here; and what went before has to be the same for both.
 PAUSE_S = 0.1
-LANES = ("one", "two")
-NEVER_REACHED = 1e-9
+# On one session both wait until the threads rest, and then for so long.
+REST_S = 0.01
+WARMUP_ROUNDS = 5
+# What launches of one session against itself are taken to differ by, before anything is known.
+ONE_SESSION_SPREAD = 0.002
 
 # The plain script: nothing of Dualscope in it, and no options.
 BARE = """
@@ -100,32 +99,64 @@ def main() -> int:
     parser.add_argument(
         "--aligned", action="store_true", help="the bare loop's inputs at multiples of 64 bytes"
     )
-    parser.add_argument("--window", action="store_true", help="with a window that shows the run")
-    parser.add_argument("--seconds", type=float, default=120.0, help="of a run in the window")
+    parser.add_argument(
+        "--one-session", action="store_true", help="both in one process, on one session"
+    )
     parser.add_argument("--only", type=int, help="of the models that of this width: 160, 480, 1024")
-    parser.add_argument("--in-window", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.in_window:
-        return run_in_window(arguments.in_window, arguments.seconds)
-    what = "the window plots / waits" if arguments.window else "Dualscope / bare"
-    more = "pairs of rounds" if arguments.window else "slow rounds, left out"
-    print(f"| p50 | {what} | 95 % interval | difference | {more} |\n|{'---|' * 5}")
+    rounds = arguments.rounds
+    if arguments.here:
+        print(json.dumps(rounds_here(arguments.here, rounds)))
+        return 0
+    print(
+        "| bare p50 | Dualscope / bare | 95 % interval | difference | slow rounds, left out |\n"
+        f"|{'---|' * 5}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for shape in MODELS:
-            model = block_chain(Path(folder), *shape)
             if arguments.only and arguments.only != shape[1]:
                 continue
-            if arguments.window:
-                compare_window(model, Path(folder), arguments.seconds)
-            else:
-                compare(
-                    model,
-                    Path(folder),
-                    arguments.launches,
-                    arguments.rounds,
-                    ("--aligned",) * arguments.aligned,
-                )
+            model = block_chain(Path(folder), *shape)
+            launches = []
+            for _ in range(arguments.launches):
+                if arguments.one_session:
+                    launches.append(launch_one_session(model, rounds))
+                else:
+                    launches.append(launch_two_processes(model, rounds, arguments.aligned))
+            print_row(launches, ONE_SESSION_SPREAD if arguments.one_session else LAUNCH_SPREAD)
     return 0
+
+
+Pairs = np.ndarray[Any, np.dtype[np.float64]]
+"""Medians in ns of [rounds, (Dualscope's lane, the bare loop)]."""
+
+
+def print_row(launches: Sequence[Pairs], spread: float) -> None:
+    """What launches have in common, without the rounds in which the machine was slow.
+
+    `spread`: what launches are taken to differ by before anything is known of them.
+    """
+    measured = np.concatenate(launches)
+    lanes = {name: dict(enumerate(measured[:, i])) for i, name in enumerate(("lane", "bare"))}
+    launch = np.repeat(np.arange(len(launches)), [len(pairs) for pairs in launches])
+    slow = slow_rounds(lanes, noise_rule(os.cpu_count() or 1), dict(enumerate(launch)))
+    quick = np.array([index not in slow for index in range(len(measured))])
+    ratio, low, high = launches_estimate(
+        [
+            found[:, 0] / found[:, 1]
+            for number in range(len(launches))
+            if len(found := measured[quick & (launch == number)])
+        ],
+        spread=spread,
+    )
+    measured = measured[quick]
+    difference_us = float(np.median(measured[:, 0] - measured[:, 1])) / 1e3
+    print(
+        f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
+        f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {len(slow)} of {len(quick)} |",
+        flush=True,
+    )
 
 
 class BareLoop:
@@ -159,78 +190,100 @@ class BareLoop:
         return self._process.stdout.readline().strip()
 
 
-def compare(
-    model: Path, folder: Path, launches: int, rounds: int, options: tuple[str, ...]
-) -> None:
-    """Print one row."""
-    info = inspect_model(model)
-    values = folder / "values.npz"
-    np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
-    pairs = [
-        one_launch(model, info, values, folder / f"{model.stem}-{number}", rounds, options)
-        for number in range(launches)
-    ]
-    measured = np.concatenate(pairs)
-    lanes = {name: dict(enumerate(measured[:, i])) for i, name in enumerate(("lane", "bare"))}
-    launch = np.repeat(np.arange(launches), rounds)
-    slow = slow_rounds(lanes, noise_rule(os.cpu_count() or 1), dict(enumerate(launch)))
-    quick = np.array([index not in slow for index in range(len(measured))])
-    ratio, low, high = launches_estimate(
-        [
-            found[:, 0] / found[:, 1]
-            for number in range(launches)
-            if len(found := measured[quick & (launch == number)])
-        ]
-    )
-    measured = measured[quick]
-    difference_us = float(np.median(measured[:, 0] - measured[:, 1])) / 1e3
-    print(
-        f"| {np.median(measured[:, 1]) / 1e6:.3f} ms | {ratio:.4f} "
-        f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {len(slow)} of {len(quick)} |",
-        flush=True,
-    )
-
-
-def one_launch(
-    model: Path,
-    info: ModelInfo,
-    values: Path,
-    folder: Path,
-    rounds: int,
-    options: tuple[str, ...],
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Medians in ns of [rounds, (Dualscope's lane, the bare loop)], both in new processes.
+def launch_two_processes(model: Path, rounds: int, aligned: bool) -> Pairs:
+    """Both in new processes.
 
     They start in random order: of two equal bare loops the one that started later was faster.
     """
-    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
-    load = Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=str(folder))
+    info = inspect_model(model)
     pairs = []
-    with ExitStack() as stack:
-        for name in random.sample(("lane", "bare"), 2):
-            if name == "bare":
-                bare = stack.enter_context(BareLoop(model, values, options))
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        values = folder / "values.npz"
+        np.savez(values, allow_pickle=False, **make_arrays(info.inputs))
+        load = load_command(info, folder)
+        for which in random.sample(("lane", "bare"), 2):
+            if which == "bare":
+                bare = stack.enter_context(BareLoop(model, values, ("--aligned",) * aligned))
             else:
-                lane = Lane(spec, info.source, folder, lambda: False)
+                lane = Lane(load.spec, info.source, folder, lambda: False)
                 stack.callback(lane.close)
                 lane.request(load, 120.0)
-        for _ in range(5):
+        for _ in range(WARMUP_ROUNDS):
             lane.infer(lane.calls_of_turn(TURN_NS), 120.0)
             bare.median_ns(lane.calls_of_turn(TURN_NS), 0)
             time.sleep(PAUSE_S)
         calls = lane.calls_of_turn(TURN_NS)
         for _ in range(rounds):
             found = {}
-            for name in random.sample(("lane", "bare"), 2):
-                if name == "lane":
+            for which in random.sample(("lane", "bare"), 2):
+                if which == "lane":
                     timed = lane.infer(calls, 120.0, lane.lead_in(LEAD_IN_NS))
-                    found[name] = float(np.median(timed.latencies_ns))
+                    found[which] = float(np.median(timed.latencies_ns))
                     pause(timed.started_ns + sum(timed.latencies_ns))
                 else:
-                    found[name] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
+                    found[which] = bare.median_ns(calls, lane.lead_in(LEAD_IN_NS))
                     pause(time.perf_counter_ns())
             pairs.append((found["lane"], found["bare"]))
     return np.array(pairs)
+
+
+def launch_one_session(model: Path, rounds: int) -> Pairs:
+    """Both in one new process, on one session."""
+    command = [sys.executable, __file__, "--here", str(model), "--rounds", str(rounds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return np.array(json.loads(done.stdout))
+
+
+def rounds_here(model: Path, rounds: int) -> list[tuple[float, float]]:
+    """The pairs of a launch, in this process: what an engine process answers, and a bare loop."""
+    from profiler.engines.ort import OrtEngine
+
+    info = inspect_model(model)
+    worker = Worker()
+    with tempfile.TemporaryDirectory() as folder:
+        load = load_command(info, Path(folder))
+        engine = OrtEngine(load)
+        with mock.patch("profiler.engines.create_engine", lambda _: engine):
+            loaded = worker.answer(load)
+        assert isinstance(loaded, Loaded), loaded
+        # The engine goes on with this one.
+        session = engine.open_session()
+        feeds = make_arrays(info.inputs)
+
+        def lane(calls: int, lead_in: int) -> float:
+            timed = worker.answer(Infer(iterations=calls, lead_in=lead_in))
+            assert isinstance(timed, Latencies), timed
+            return statistics.median(timed.latencies_ns)
+
+        def bare(calls: int, lead_in: int) -> float:
+            latencies = []
+            begin_on_first_cpu()
+            for _ in range(lead_in + calls):
+                start = time.perf_counter_ns()
+                session.run(None, feeds)
+                latencies.append(time.perf_counter_ns() - start)
+            return statistics.median(latencies[lead_in:])
+
+        turns = {"lane": lane, "bare": bare}
+        expected_ns, found = 1e9, []
+        for _ in range(WARMUP_ROUNDS + rounds):
+            calls, lead_in = (max(1, int(ns / expected_ns)) for ns in (TURN_NS, LEAD_IN_NS))
+            medians = {}
+            for which in random.sample(list(turns), 2):
+                medians[which] = turns[which](calls, lead_in)
+                wait_for_rest()
+                time.sleep(REST_S)
+            expected_ns = medians["bare"]
+            found.append((medians["lane"], medians["bare"]))
+        worker.close()
+    return found[WARMUP_ROUNDS:]
+
+
+def load_command(info: ModelInfo, folder: Path) -> Load:
+    """The lane has no option."""
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+    return Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=str(folder))
 
 
 def pause(ended_ns: int) -> None:
@@ -238,105 +291,9 @@ def pause(ended_ns: int) -> None:
     time.sleep(max(0.0, PAUSE_S - (time.perf_counter_ns() - ended_ns) / 1e9))
 
 
-def compare_window(model: Path, folder: Path, seconds: float) -> None:
-    """Print one row. The window is in a process of its own."""
-    subprocess.run(
-        [sys.executable, __file__, "--in-window", str(model), "--seconds", str(seconds)],
-        env={**os.environ, "DUALSCOPE_CONFIG": str(folder), "DUALSCOPE_DATA": str(folder)},
-        check=True,
-    )
-
-
-def run_in_window(model: Path, seconds: float) -> int:
-    """Show the run, and print the row when it has ended."""
-    from gui import app
-
-    app.prepare()
-    from PySide6.QtCore import QTimer
-    from PySide6.QtWidgets import QApplication
-
-    application = QApplication(sys.argv[:1])
-    app.set_up(application)
-    from gui.main_window import MainWindow
-
-    run = EveryOther()
-    window = MainWindow()
-    window.resize(1400, 880)
-    window.show()
-    window.graph.show_forms([("ONNX", model)])
-
-    def ended(error: ProfilerError | None) -> None:
-        if error is not None:
-            print(error, file=sys.stderr)
-        else:
-            print(run.row(), flush=True)
-        application.exit(1 if error else 0)
-
-    window.runs.ended.connect(ended)
-    plan = plan_of(model, seconds)
-    QTimer.singleShot(8000, lambda: window.runs.start(plan))
-    with mock.patch("gui.run_controller.record", run.record):
-        return int(application.exec())
-
-
-def plan_of(model: Path, seconds: float) -> RunPlan:
-    """Two equal lanes, for as long as the time limit says."""
-    specs = [EngineSpec(label=label, engine=EngineKind.ORT) for label in LANES]
-    plan = default_plan(inspect_model(model), engines=specs, baseline="one", time_limit_s=seconds)
-    stopping = msgspec.structs.replace(plan.stopping, target_width=NEVER_REACHED)
-    return msgspec.structs.replace(plan, stopping=stopping)
-
-
-class EveryOther:
-    """The events of a run, of which the window is told before every second round.
-
-    What it isn't told waits. Latencies are kept by lane, launch and round.
-    """
-
-    def __init__(self) -> None:
-        self.medians: dict[tuple[str, int], dict[int, float]] = defaultdict(dict)
-
-    def record(
-        self, plan: RunPlan, path: Path, *, cancelled: Callable[[], bool]
-    ) -> Iterator[Event]:
-        """In place of `profiler.recorder.record`."""
-        waiting: list[Event] = []
-        turns = 0
-        for event in record(plan, path, cancelled=cancelled):
-            waiting.append(event)
-            if isinstance(event, Round) and event.kind is RoundKind.TIMED:
-                turns += 1
-                found = float(np.median(event.latencies_ns))
-                self.medians[event.label, event.launch][event.index] = found
-            if _is_told(turns // len(LANES)):
-                yield from waiting
-                waiting.clear()
-        yield from waiting
-
-    def row(self) -> str:
-        """Each round before which the window was told, against the mean of those beside it."""
-        told, not_told = [], []
-        for process in self.medians.values():
-            for index, median in process.items():
-                beside = [process[n] for n in (index - 1, index + 1) if n in process]
-                if _is_told(index) and beside:
-                    told.append(median)
-                    not_told.append(np.mean(beside))
-        ratios = np.array(told) / np.array(not_told)
-        low, high = median_interval(ratios)
-        difference_us = float(np.median(np.array(told) - np.array(not_told))) / 1e3
-        return (
-            f"| {np.median(not_told) / 1e6:.3f} ms | {np.median(ratios):.4f} "
-            f"| {low:.4f} – {high:.4f} | {difference_us:+.2f} µs | {ratios.size} |"
-        )
-
-
-def _is_told(index: int) -> bool:
-    return index % 2 == 0
-
-
 if __name__ == "__main__":
     started = time.monotonic()
     code = main()
-    print(json.dumps({"took_s": round(time.monotonic() - started)}), file=sys.stderr)
+    if "--here" not in sys.argv:
+        print(json.dumps({"took_s": round(time.monotonic() - started)}), file=sys.stderr)
     sys.exit(code)

@@ -63,7 +63,7 @@ def main(connection: Connection, log_path: str, network: bool = False) -> None:
     for name, value in (SHORT_SPINNING | QUIET).items():
         os.environ.setdefault(name, value)
     settle_in(Path(log_path), network=network)
-    worker = _Worker(network)
+    worker = Worker(network)
     decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
     encoder = msgspec.msgpack.Encoder()
     while True:
@@ -77,7 +77,7 @@ def main(connection: Connection, log_path: str, network: bool = False) -> None:
         connection.send_bytes(encoder.encode(worker.answer(command)))
 
 
-class _Worker:
+class Worker:
     """Holds the loaded engine."""
 
     def __init__(self, network: bool = False) -> None:

@@ -36,7 +36,7 @@ from profiler.types import (
     Traced,
     TryInputs,
 )
-from profiler.worker import _Worker
+from profiler.worker import Worker
 from tests.profiler.engine_commands import PIXELS, X, load_command
 from tests.profiler.onnx_torch import models
 
@@ -118,8 +118,8 @@ def test_callers_share_the_engine_in_a_turn() -> None:
     assert engine.calls.count("caller") == 2
 
 
-def worker_with(engine: Counting) -> _Worker:
-    worker = _Worker()
+def worker_with(engine: Counting) -> Worker:
+    worker = Worker()
     worker._engine = engine
     return worker
 
@@ -129,11 +129,11 @@ def worker_with(engine: Counting) -> _Worker:
 )
 def test_nothing_runs_before_a_model_is_loaded(command: AnyCommand) -> None:
     expected = Failed(error="EngineError", message="No model is loaded.")
-    assert _Worker().answer(command) == expected
+    assert Worker().answer(command) == expected
 
 
 def test_a_real_engine_is_loaded_and_timed(tmp_path: Path) -> None:
-    worker = _Worker()
+    worker = Worker()
     loaded = worker.answer(load_command(EngineKind.ORT, models.mlp(), X, tmp_path))
     assert isinstance(loaded, Loaded)
     assert loaded.engine_version.startswith("onnxruntime")
@@ -217,7 +217,7 @@ def test_a_message_may_be_empty_or_long(message: str) -> None:
 
 
 def test_a_load_that_fails_leaves_no_engine(tmp_path: Path) -> None:
-    worker = _Worker()
+    worker = Worker()
     nodes = [onnx.helper.make_node("Special", ["x"], ["y"], domain="my.domain")]
     content = models.model_bytes(nodes, {"x": [1, 8]}, {"y": [1, 8]})
     reply = worker.answer(load_command(EngineKind.ORT, content, X, tmp_path))
@@ -232,7 +232,7 @@ def test_close_is_passed_on_and_may_come_before_a_model() -> None:
     engine = Counting()
     worker_with(engine).close()
     assert engine.calls == ["close"]
-    _Worker().close()
+    Worker().close()
 
 
 def test_a_broken_message_ends_the_process_with_the_reason_in_its_log(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_other_inputs_are_called_and_timed() -> None:
 
 
 def test_a_real_engine_takes_another_batch(tmp_path: Path) -> None:
-    worker = _Worker()
+    worker = Worker()
     for kind in (EngineKind.ORT, EngineKind.TORCH_EAGER):
         worker.answer(load_command(kind, models.resnet(), PIXELS, tmp_path))
         two = tuple(msgspec.structs.replace(spec, shape=(2, *spec.shape[1:])) for spec in PIXELS)
