@@ -9,7 +9,8 @@ interval of `profiler.stats`; rounds in which the machine was slow are left out,
 `--aligned` the bare loop's inputs lie as Dualscope's do, and it begins on the same CPU.
 
 With `--one-session` the bare loop runs in the process in which Dualscope's engine answers, and on
-its session: what is left out is how processes and sessions differ, several percent.
+its session: what is left out is how processes and sessions differ, several percent. The session has
+one thread then, which needs no second core and leaves nothing to wait for.
 """
 
 from __future__ import annotations
@@ -242,7 +243,7 @@ def rounds_here(model: Path, rounds: int) -> list[tuple[float, float]]:
     info = inspect_model(model)
     worker = Worker()
     with tempfile.TemporaryDirectory() as folder:
-        load = load_command(info, Path(folder))
+        load = load_command(info, Path(folder), intra_op_threads=1)
         engine = OrtEngine(load)
         with mock.patch("profiler.engines.create_engine", lambda _: engine):
             loaded = worker.answer(load)
@@ -280,9 +281,9 @@ def rounds_here(model: Path, rounds: int) -> list[tuple[float, float]]:
     return found[WARMUP_ROUNDS:]
 
 
-def load_command(info: ModelInfo, folder: Path) -> Load:
-    """The lane has no option."""
-    spec = EngineSpec(label="ort", engine=EngineKind.ORT)
+def load_command(info: ModelInfo, folder: Path, **options: int) -> Load:
+    """Of a lane with these options."""
+    spec = EngineSpec(label="ort", engine=EngineKind.ORT, options=dict(options))
     return Load(spec=spec, model=info.source, inputs=info.inputs, work_dir=str(folder))
 
 
