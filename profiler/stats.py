@@ -172,7 +172,7 @@ def launches_estimate(
     """(ratio, low, high) over several launches of the lanes; `ratios` has an array a launch.
 
     One process differs from the next of the same lane: where its memory lies decides about caches.
-    Measured here, launches of one lane differ by 0.2 to 3 % (docs/measurement.md). More rounds of
+    Measured here, launches of one lane differ by 0.2 to 4 % (docs/measurement.md). More rounds of
     one launch don't average that out, so that the unit is the launch: its value is the median of
     its rounds' paired ratios. The ratio is what these have in common: Huber's M-estimate (1964) of
     their logs, the mean unless one lies far out. Now and then a process is slower as a whole, up to
