@@ -19,8 +19,8 @@ from profiler.errors import CancelledError, ProfilerError
 from profiler.rest import wait_for_rest
 from profiler.types import Event, Phase, Progress, RaceRound, Round
 
-# Often enough to look live; a picture takes some 20 ms.
-SHOW_INTERVAL_S = 0.25
+# Often enough to look live; a picture takes some 20 ms, and rest 50 more.
+SHOW_INTERVAL_S = 0.4
 # A window that is busy with something else doesn't hold up the run.
 SHOW_LIMIT_S = 2.0
 # What was painted is put on the screen with the next picture of its own: 60 a second.

@@ -92,7 +92,7 @@ class _Runner:
         self.random = random.Random(self.plan.seed)
         self.timed_round = 0
         self.measuring_since = 0.0
-        # Up to this launch.
+        # Of the time spent on tracing: what lies before this launch.
         self.traced_before_s = 0.0
         self.processes: ProcessTable | None = None
         self.looked_s = 0.0
