@@ -1,6 +1,6 @@
 """Does Dualscope's own work show in its numbers?
 
-    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned] [--one-process]
+    python benchmarks/overhead.py [--launches 10] [--rounds 12] [--aligned] [--one-session]
 
 Three models of about 0.1, 2 and 50 ms. A bare loop is a plain script that makes a session and times
 `session.run` with `time.perf_counter_ns`; it and Dualscope's engine process take turns in random
